@@ -70,7 +70,7 @@ async def test_background_work_waits_for_a_lock_longer_than_a_request(portal: Pa
             pass
 
     async with holding(portal.url, of_client(portal)):
-        waiting = asyncio.create_task(change(portal.behind))
+        waiting = asyncio.create_task(change(portal.background_context))
         with pytest.raises(DatabaseBusy):
             await change(portal.payment_context)
     await waiting
@@ -82,7 +82,7 @@ async def test_background_work_waits_for_a_turn_longer_than_a_request(portal: Pa
             pass
 
     async with portal.payment_context.turns.of(portal.practice_id, portal.client_id):
-        waiting = asyncio.create_task(change(portal.behind))
+        waiting = asyncio.create_task(change(portal.background_context))
         with pytest.raises(DatabaseBusy):
             await change(portal.payment_context)
     await waiting
@@ -98,7 +98,7 @@ async def test_background_work_waits_for_a_connection_longer_than_a_request(
 
     of_requests, of_background = list[Any](), list[Any]()
     try:
-        waiting = asyncio.create_task(take(portal.behind.engine, of_background))
+        waiting = asyncio.create_task(take(portal.background_context.engine, of_background))
         with pytest.raises(DatabaseBusy):
             await take(portal.payment_context.engine, of_requests)
         assert not waiting.done()
@@ -251,10 +251,10 @@ async def test_comparison_with_a_transient_error_is_due_at_once(
         await compare(*given)
 
     monkeypatch.setattr(daily_comparison, "compare_account", busy_at_first)
-    assert await daily_comparison.compare_due(portal.behind) == 1
+    assert await daily_comparison.compare_due(portal.background_context) == 1
     async with asyncio.timeout(10):
         # The practice's clock stands still, so a due comparison is due now.
-        while not await daily_comparison.compare_due(portal.behind):  # noqa: ASYNC110
+        while not await daily_comparison.compare_due(portal.background_context):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert times == 2
     (practice,) = await portal.all(Practice)
@@ -279,7 +279,7 @@ async def test_transient_error_is_raised_among_several(
     monkeypatch.setattr(daily_comparison, "failure", busy)
     monkeypatch.setattr(card_comparison, "compare_cards", fail)
     with pytest.raises(DatabaseBusy):
-        await daily_comparison.compare_payments(portal.behind, portal.practice_id, NOON)
+        await daily_comparison.compare_payments(portal.background_context, portal.practice_id, NOON)
 
 
 async def test_errand_with_a_transient_error_runs_again_soon() -> None:
@@ -338,5 +338,5 @@ async def test_a_payment_that_can_not_be_compared_keeps_no_other_from_it(
     monkeypatch.setattr(daily_comparison, "refresh", look)
     monkeypatch.setattr(daily_comparison, "reverse", nothing)
     with pytest.raises(ValueError, match="can't be read"):
-        await daily_comparison.compare_payments(portal.behind, portal.practice_id, NOON)
+        await daily_comparison.compare_payments(portal.background_context, portal.practice_id, NOON)
     assert compared == ["a", "b"]

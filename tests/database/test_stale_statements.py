@@ -129,7 +129,7 @@ def in_each_session(statement: str) -> Callable[[Paying], Awaitable[None]]:
     async def change(portal: Paying) -> None:
         for connection in portal.reads.people.idle:
             await connection.connection.execute(statement)
-        async with portal.counter.engine.connect() as conn:
+        async with portal.served_context.engine.connect() as conn:
             driver: Any = (await conn.get_raw_connection()).driver_connection
             await driver.execute(statement)
 

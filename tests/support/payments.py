@@ -80,8 +80,8 @@ class Paying(Portal):
     api: Api
     # The contexts of the test itself, of requests and of background work.
     payment_context: PaymentContext
-    counter: PaymentContext
-    behind: PaymentContext
+    served_context: PaymentContext
+    background_context: PaymentContext
     reads: Any
     read_audit: ReadAuditLog
     bearer: str = ""
@@ -288,8 +288,11 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
     )
     application = app(settings, now=portal.clock, stripe=stripe)
     state = application.state
-    portal.counter, portal.behind, portal.reads = state.till, state.behind, state.reads
-    portal.read_audit = application.state.read_audit
+    portal.served_context, portal.background_context = (
+        state.payment_context,
+        state.background_context,
+    )
+    portal.reads, portal.read_audit = state.reads, state.read_audit
     portal.bearer = portal.bearer or await portal.token()
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
@@ -297,5 +300,5 @@ async def serving(portal: Paying, **more: Any) -> AsyncIterator[None]:
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as portal.http,
     ):
-        portal.payment_context = replace(portal.counter, engine=engine)
+        portal.payment_context = replace(portal.served_context, engine=engine)
         yield

@@ -167,7 +167,8 @@ def statements(portal: SigningIn) -> Iterator[list[str]]:
     Statements of the worker that polls for requests are left out.
     """
     state = portal.application.state
-    engines, found = [till.engine.sync_engine for till in (state.till, state.behind)], list[str]()
+    contexts = (state.payment_context, state.background_context)
+    engines, found = [each.engine.sync_engine for each in contexts], list[str]()
 
     def heard(*given: Any) -> None:
         if not given[2].startswith(BEGINNINGS) and "leased_until" not in given[2]:

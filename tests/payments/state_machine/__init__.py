@@ -66,7 +66,7 @@ class Machine(RuleBasedStateMachine):
     async def opened(self) -> None:
         url = await self.stack.enter_async_context(self.new_database())
         self.portal: Paying = await self.stack.enter_async_context(paying(url))
-        for context in (self.portal.counter, self.portal.payment_context):
+        for context in (self.portal.served_context, self.portal.payment_context):
             watch_commits(context, self.passing)
         watch_calls(self.portal.payment_context, self.passing)
         self.invoices = [await self.portal.invoice(amount) for amount in (10_000, 5_000)]
