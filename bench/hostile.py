@@ -80,7 +80,7 @@ def main(
 async def measure(
     server_url: str, seconds: int, clients: int, kinds: Sequence[str]
 ) -> list[Measured]:
-    """Measure the page alone, beside one dashboard, beside each kind of callers and beside all."""
+    """Measure the page alone, beside busy processes, and beside each group of callers."""
     phases = {"quiet": [], ONE_DASHBOARD: [ONE_DASHBOARD], **{kind: [kind] for kind in kinds}}
     found = []
     async with attacked(server_url, clients) as (server, target, page):

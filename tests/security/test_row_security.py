@@ -284,7 +284,7 @@ WHOSE = (
     "SELECT current_setting('portal.practice', true), (SELECT count(*) FROM client),"
     " (SELECT string_agg(DISTINCT practice_id::text, ',') FROM client)"
 )
-# Ways in which the planner may put what is read before what it is joined to.
+# Statements for which a planner could read a table before the practice is set.
 SHAPES = {
     "a subquery by itself": "SELECT (SELECT count(*) FROM client)",
     "a table": "SELECT count(*) FROM client",
@@ -331,8 +331,9 @@ async def test_a_read_names_its_practice_before_it_reads(
 
 @pytest.mark.parametrize("setting", ["enable_nestloop = on", "enable_nestloop = off"])
 async def test_no_plan_reads_before_the_practice_is_named(matrix: Matrix, setting: str) -> None:
-    """Each plan is a loop from the name to what is read: an outer join on no equality has no
-    other plan, whatever the planner would rather have."""
+    """Each plan is a nested loop that sets the practice first. PostgreSQL has no other plan for an
+    outer join without an equality, whichever settings the planner has.
+    """
     conn = await asyncpg.connect(matrix.url)
     try:
         await conn.execute(f"SET {setting}; SET plan_cache_mode = force_generic_plan")

@@ -95,7 +95,7 @@ async def test_whoever_serves_may_do_what_the_metadata_says_and_no_more(url: str
 
 @pytest.mark.server
 async def test_a_second_migration_grants_the_same_again(url: str) -> None:
-    """What was granted beside it is taken back."""
+    """Other grants on these tables are revoked."""
     await postgres.execute(url, f"GRANT ALL ON access_entry, alembic_version TO {SERVING}")
     async with database.open_engine(postgres.as_owner(url)) as engine:
         await migrations.upgrade(engine, role=SERVING)
@@ -300,7 +300,7 @@ ENTRY = f"INSERT INTO access_entry ({COLUMNS}) VALUES"
 
 
 async def test_the_server_cannot_alter_what_was_recorded(new_database: NewDatabase) -> None:
-    """By none of its engines: neither what serves requests nor what works behind them."""
+    """Neither the engine of requests nor that of background work can do it."""
     row = (
         f"('{new_id()}', '{new_id()}', '{ActorKind.OPERATOR}', 'before', '{AccessAction.READ}',"
         " '[]', '2026-03-15 12:00:00.000000')"
