@@ -19,7 +19,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-all test-fast test-stripe pictures diagrams soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile rows-read check lock clean
+.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ test: .venv/.test .venv/.portal $(PAGE) ## Run the tests, on SQLite and PostgreS
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@echo 'Running the tests …'
 	@$(BIN)/python -m pytest $(AT_ONCE) --quick $(ARGS)
+
+test-rest: .venv/.test .venv/.portal $(PAGE) ## Run what make test leaves out, but for long campaigns and broken networks.
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@echo 'Running the rest of the tests …'
+	@$(BIN)/python -m pytest $(AT_ONCE) --rest $(ARGS)
 
 test-all: .venv/.test .venv/.portal $(PAGE) ## Run every test, also those that break servers and networks (some minutes more).
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres

@@ -27,10 +27,11 @@ MISSING = pytest.StashKey[dict[str, str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="run the part of `make test`")
+    parser.addoption("--rest", action="store_true", help="run the part of `make test-rest`")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    shares.set_quick(config.option.quick)
+    shares.set_quick(config.option.quick or config.option.rest)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -46,14 +47,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.server)
 
 
-# After `-k` and `-m`: a quick run takes its share of what they select.
+# After `-k` and `-m`: a quick run, or the rest, is a part of what they select.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a quick run does not take, and run campaigns first, so that no process is left
+    """Leave out what this run does not take, and run campaigns first, so that no process is left
     with the longest module at the end.
     """
-    if config.option.quick:
-        items[:], left = shares.divided(items)
+    if config.option.quick or config.option.rest:
+        taken, left = shares.divided(items)
+        if config.option.rest:
+            shorter, longer = shares.rest(left)
+            taken, left = shorter, [*taken, *longer]
+        items[:] = taken
         config.hook.pytest_deselected(items=left)
     items.sort(key=lambda item: item.get_closest_marker("campaign") is None)
 

@@ -3,7 +3,7 @@
 `pytest --quick` runs no test marked `slow` or `faults`. Of a function marked `share(n)` it runs one
 in n of the cases on each database, at least one, and the same cases each time. Of a module marked
 `twins(n)`, whose tests are about rules and not about a database, it runs one in n of the cases on
-PostgreSQL.
+PostgreSQL. `pytest --rest` runs what `--quick` leaves out, but for `slow` and `faults`.
 """
 
 import hashlib
@@ -18,7 +18,9 @@ _is_quick = False
 
 
 def set_quick(is_quick: bool) -> None:
-    """Set whether this run is a quick one. It has to be called before test modules are imported."""
+    """Set whether tests try their quick numbers. It has to be called before test modules are
+    imported.
+    """
     global _is_quick
     _is_quick = is_quick
 
@@ -35,6 +37,18 @@ def divided(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytes
     return [item for item in items if item in taken], [item for item in items if item not in taken]
 
 
+def rest(left: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Divide what a quick run leaves out into shares of the same tests, and long tests."""
+    shorter, longer = list[pytest.Item](), list[pytest.Item]()
+    for item in left:
+        (longer if is_long(item) else shorter).append(item)
+    return shorter, longer
+
+
+def is_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in LEFT_OUT)
+
+
 def groups(items: Iterable[pytest.Item]) -> Iterable[list[pytest.Item]]:
     """Return the cases of each function on each database, and the twins of each module."""
     found = defaultdict(list)
@@ -48,7 +62,7 @@ def groups(items: Iterable[pytest.Item]) -> Iterable[list[pytest.Item]]:
 
 def share_of(group: list[pytest.Item]) -> list[pytest.Item]:
     first = group[0]
-    if any(first.get_closest_marker(name) for name in LEFT_OUT):
+    if is_long(first):
         return []
     marker = first.get_closest_marker("share")
     if is_on_postgresql(first.nodeid):

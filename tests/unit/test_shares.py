@@ -67,6 +67,14 @@ def test_slow_tests_and_broken_networks_are_left_out_and_others_taken() -> None:
         assert shares.divided([*plain, *cases("b.py", marker)])[0] == plain
 
 
+def test_rest_is_what_a_quick_run_leaves_out_of_tests_that_are_not_long() -> None:
+    shared, slow = cases("a.py", pytest.mark.share(6)), cases("b.py", pytest.mark.slow)
+    taken, left = shares.divided([*shared, *slow])
+    shorter, longer = shares.rest(left)
+    assert {*taken, *shorter} == {*shared}
+    assert longer == slow
+
+
 def test_processes_take_a_file_on_one_database_at_a_time() -> None:
     files = {shares.file_and_database(case.nodeid) for case in [*cases("a.py"), *cases("b.py")]}
     assert len(files) == 4
