@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from billing.document_numbers import KINDS
-from billing.entry.numbering import give_number
+from billing.entry.numbering import give_number, standard_serial
 from billing.entry.rows import Insertion, Operation, Stamp
 from billing.ledger.hash_chain import CHAINED, Chain
 from models import ChainLink, DocumentCounter
@@ -55,7 +55,7 @@ def numbered(
         if isinstance(operation, Insertion) and operation.table in KINDS:
             kind = KINDS[operation.table]
             last[kind] += 1
-            give_number(operation, last[kind])
+            give_number(operation, standard_serial(operation.table, last[kind]))
         yield entered
         if isinstance(operation, Insertion) and operation.table in CHAINED:
             client_id = operation.values["client_id"]
@@ -63,5 +63,5 @@ def numbered(
             link = chain.link((operation.table, operation.values), entered.at)
             yield Entered(entered.at, Insertion(ChainLink, link))
     for kind, number in last.items():
-        values = {"practice_id": practice_id, "kind": kind, "last": number}
+        values = {"practice_id": practice_id, "kind": kind, "last": number, "prefix": None}
         yield Entered(at, Insertion(DocumentCounter, values))

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from billing.entry.people import ContactLink, PracticeDetails, link_contact
+from billing.entry.people import ContactLink, link_contact
+from billing.entry.practices import PracticeDetails
 from demo import stories
 from demo.crowd import crowd, drawn_habit
 from demo.entries import Chance, Entered, numbered

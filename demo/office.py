@@ -11,13 +11,12 @@ from billing.entry.people import (
     ClinicianDetails,
     ContactDetails,
     PostalAddress,
-    PracticeDetails,
     TaxId,
     add_clinician,
     add_contact,
-    add_practice,
 )
 from billing.entry.practice_facts import PracticeFacts
+from billing.entry.practices import PracticeDetails, add_practice
 from billing.entry.rows import Draft, Insertion
 from demo.entries import Chance, Entered
 from demo.names import npi

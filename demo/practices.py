@@ -1,6 +1,7 @@
 """Facts and prices of the demo's two practices."""
 
-from billing.entry.people import PostalAddress, PracticeDetails
+from billing.entry.people import PostalAddress
+from billing.entry.practices import PracticeDetails
 from demo.office import Service
 
 HARBOR_LANE = PracticeDetails(

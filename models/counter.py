@@ -5,6 +5,7 @@ import enum
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.checks import Word
 from models.row import Key, Row, choice, practice_reference
 
 
@@ -26,3 +27,5 @@ class DocumentCounter(Row):
     practice_id: Mapped[Key]
     kind: Mapped[DocumentKind] = mapped_column(choice(DocumentKind, "kind"), primary_key=True)
     last: Mapped[int]
+    # The beginning of the numbers, as INV; None: the standard one of the kind.
+    prefix: Mapped[str | None] = mapped_column(Word)

@@ -2,13 +2,13 @@
 
 import datetime as dt
 
-from sqlalchemy import String
+from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.address import Addressed, address_is_whole
 from models.checks import address_check, one_of_check
 from models.currencies import CURRENCIES
-from models.row import Key, Reference, Row, StripeName, digits, practice_reference, refers
+from models.row import Count, Key, Reference, Row, StripeName, digits, practice_reference, refers
 
 
 class Practice(Addressed, Row):
@@ -19,6 +19,7 @@ class Practice(Addressed, Row):
         address_is_whole(),
         one_of_check("currency", CURRENCIES),
         *address_check("email"),
+        CheckConstraint("days_until_due >= 0", name="days_until_due_positive"),
     )
 
     id: Mapped[Key]
@@ -32,6 +33,8 @@ class Practice(Addressed, Row):
     # The account for its payments; None if Online Payments are off.
     stripe_account: Mapped[StripeName | None] = mapped_column(unique=True)
     clients_remove_cards: Mapped[bool]
+    # The days until an invoice is due, if it is issued without a due date; None: it has none.
+    days_until_due: Mapped[Count | None]
     # The time of the last comparison of its payments with Stripe.
     compared_at: Mapped[dt.datetime | None]
     # The earliest time of the next comparison.

@@ -14,11 +14,11 @@ NO_KEY = (
 IN_SANDBOX = f"SANDBOX is true, and these accounts are not the sandbox's ({SANDBOX_ACCOUNT}…)"
 AT_STRIPE = "STRIPE_API_KEY is set, and these accounts are the sandbox's"
 WHAT_TO_DO = (
-    "Set practice.stripe_account to an account that this server can charge in, or to null: then the"
-    " practice takes no payments online."
+    "Name an account that this server can charge in, by `portal practice update pra_…"
+    " --stripe-account`, or turn payments off, by `--no-online-payments`."
 )
 NOT_CHARGED = "Stripe does not charge cards in the currency of these practices"
-OFF = "Set practice.stripe_account to null: then the practice takes no payments online."
+OFF = "Turn their Online Payments off, by `portal practice update pra_… --no-online-payments`."
 # The number of practices that a sentence names.
 NAMED = 5
 
@@ -59,6 +59,21 @@ async def check_stripe(settings: Settings) -> None:
             if practice.currency not in SUPPORTED
         ],
     )
+
+
+def account_fault(settings: Settings, account: str, currency: str) -> str | None:
+    """Return the reason why a practice can't have an account, or None if it can.
+
+    Without any setting for payments, each account of Stripe and of the sandbox may be named.
+    """
+    if currency not in SUPPORTED:
+        return f"Stripe does not charge cards in {currency}"
+    is_said = settings.sandbox or settings.stripe_api_key is not None
+    if not is_said or is_reached(account, settings.mode):
+        return None
+    if settings.mode is PaymentsMode.SANDBOX:
+        return f"SANDBOX is true, and the sandbox's accounts begin with {SANDBOX_ACCOUNT}"
+    return "STRIPE_API_KEY is set, and this account is the sandbox's"
 
 
 def refuse(why: str, what_to_do: str, practices: list[str]) -> None:

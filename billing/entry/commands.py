@@ -5,7 +5,7 @@ written together or not at all.
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, select
@@ -22,9 +22,11 @@ from billing.entry.client_ledger import (
 )
 from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.external_ids import Content, ExternalId
+from billing.entry.number_series import NumberSeries, set_series
 from billing.entry.numbering import number_documents
-from billing.entry.people import Person, PracticeDetails, add_practice
+from billing.entry.people import Person
 from billing.entry.practice_facts import PracticeFacts, read_practice_facts
+from billing.entry.practices import PracticeDetails, add_practice
 from billing.entry.rows import Draft, Input, Stamp
 from billing.entry.writing import Touched, chained_rows, write
 from billing.ledger.hash_chain import add_links
@@ -50,6 +52,12 @@ class EntryContext:
     actor: Actor | None = None
     turns: Turns = field(default_factory=lambda: Turns(TURN_S))
     ids: Callable[[dt.datetime], Callable[[], str]] = IdSequence
+
+    def for_practice(self, practice_id: str) -> "EntryContext":
+        """Return the context for the entries of a practice."""
+        if self.actor is None:
+            return self
+        return replace(self, actor=replace(self.actor, practice_id=practice_id))
 
     def stamp(self, time_zone: str) -> Stamp:
         now = self.now()
@@ -83,13 +91,8 @@ async def enter_for_practice(
 
 async def enter_practice(context: EntryContext, details: PracticeDetails) -> str:
     """Enter a new practice, and return its id."""
-    stamp = context.stamp(details.time_zone)
-    draft = Draft(stamp.new_id(), stamp)
-    add_practice(draft, details)
-    async with context.engine.begin() as conn:
-        await write(conn, draft.operations)
-        await record(conn, context.actor, None, stamp.now)
-    return draft.practice_id
+    async with new_practice(context, details) as entries:
+        return entries.facts.id
 
 
 # -- several entries in one transaction ------------------------------------------------------------
@@ -114,6 +117,25 @@ async def client_entries(
         await entries.touched.stamp(conn, practice_id)
         if entries.is_changed:
             await record(conn, context.actor, client_id, context.now())
+
+
+@asynccontextmanager
+async def new_practice(
+    context: EntryContext, details: PracticeDetails
+) -> AsyncIterator["PracticeEntries"]:
+    """Open a transaction that enters a practice, for the practice's first entries.
+
+    The context's actor becomes an actor of the new practice.
+    """
+    stamp = context.stamp(details.time_zone)
+    draft = Draft(stamp.new_id(), stamp)
+    add_practice(draft, details)
+    context = context.for_practice(draft.practice_id)
+    async with context.engine.begin() as conn:
+        await write(conn, draft.operations)
+        await record(conn, context.actor, None, stamp.now)
+        facts = await read_practice_facts(conn, draft.practice_id)
+        yield PracticeEntries(context, conn, facts)
 
 
 @asynccontextmanager
@@ -226,6 +248,13 @@ class PracticeEntries(Entries):
         person.change(draft, self.facts, person.new_details(str(found.row_id), details))
         external_ids.alter_reference(draft, external, content)
         return await self.complete(draft, details.kind, str(found.row_id))
+
+    async def set_series(self, series: NumberSeries) -> bool:
+        """Set the numbers of documents to come. Return whether they are changed."""
+        is_changed = await set_series(self.conn, self.facts.id, series)
+        if is_changed:
+            await record(self.conn, self.context.actor, None, self.context.now())
+        return is_changed
 
     def draft(self) -> Draft:
         return Draft(self.facts.id, self.context.stamp(self.facts.time_zone))

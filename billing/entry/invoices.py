@@ -9,6 +9,7 @@ from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger, InvoiceRecord
 from billing.entry.errors import EntryError, EntryErrorCode, no_such
 from billing.entry.ledger_rows import cover_withdrawal, enter_charge, move_allocation, release
+from billing.entry.practice_facts import PracticeFacts
 from billing.entry.rows import Draft, Values
 from billing.ledger.taking_back import Source
 from models import EntryKind, Invoice, InvoiceLine
@@ -85,6 +86,7 @@ def issue_invoice(draft: Draft, ledger: ClientLedger, wanted: NewInvoice) -> str
     clinician_id = wanted.clinician_id or ledger.client["clinician_id"]
     ledger.practice.check_clinician(clinician_id)
     lines = [line_values(ledger, line) for line in wanted.lines]
+    total_minor = sum(line["amount_minor"] for line in lines)
     invoice = draft.insert(
         Invoice,
         clinician_id=clinician_id,
@@ -92,8 +94,8 @@ def issue_invoice(draft: Draft, ledger: ClientLedger, wanted: NewInvoice) -> str
         client_name=ledger.client["name"],
         number=wanted.number,
         issued_on=issued_on,
-        due_on=wanted.due_on,
-        total_minor=sum(line["amount_minor"] for line in lines),
+        due_on=wanted.due_on or standard_due_date(ledger.practice, issued_on, total_minor),
+        total_minor=total_minor,
         notes=wanted.notes,
         is_void=False,
         shared_at=draft.now if wanted.is_shared else None,
@@ -115,6 +117,14 @@ def issue_invoice(draft: Draft, ledger: ClientLedger, wanted: NewInvoice) -> str
     if invoice["total_minor"] < 0:
         move_allocation(draft, Source(invoice["id"], None, True), invoice["total_minor"])
     return str(invoice["id"])
+
+
+def standard_due_date(
+    practice: PracticeFacts, issued_on: dt.date, total_minor: int
+) -> dt.date | None:
+    """Return the due date of an invoice that is issued without one, if the practice sets one."""
+    days = practice.values["days_until_due"]
+    return None if days is None or total_minor <= 0 else issued_on + dt.timedelta(days)
 
 
 def line_values(ledger: ClientLedger, line: NewLine) -> Values:

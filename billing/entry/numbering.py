@@ -6,9 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.document_numbers import (
     KINDS,
-    document_number,
+    PREFIXES,
+    Serial,
     free_serial,
     is_taken,
+    prefix_of,
     reach,
     serial_of,
 )
@@ -24,12 +26,17 @@ def new_documents(operations: Sequence[Operation]) -> Iterator[Insertion]:
             yield operation
 
 
-def give_number(document: Insertion, serial: int) -> None:
+def give_number(document: Insertion, serial: Serial) -> None:
     """Give a document its serial, and a number unless another system has given one."""
-    values, kind = document.values, KINDS[document.table]
-    values["serial"] = serial
+    values = document.values
+    values["serial"] = serial.value
     if values["number"] is None:
-        values["number"] = document_number(kind, values["issued_on"], serial)
+        values["number"] = serial.number(values["issued_on"])
+
+
+def standard_serial(table: type[Row], value: int) -> Serial:
+    """Return a serial of a practice without a prefix of its own."""
+    return Serial(value, PREFIXES[KINDS[table]])
 
 
 async def number_documents(
@@ -47,19 +54,18 @@ async def number_documents(
 
 async def keep_number(
     conn: AsyncConnection, table: type[Row], practice_id: str, number: str
-) -> int:
+) -> Serial:
     """Return a serial for a number that another system has given. Refuse a number that is taken.
 
     A number in our own form keeps its serial if that is free, and the counter continues after it.
     """
     kind = KINDS[table]
-    own = serial_of(kind, number)
+    prefix = await prefix_of(conn, practice_id, kind)
+    own = serial_of(prefix, number)
     if own is not None:
         await reach(conn, practice_id, kind, own)
-    serial = own
-    if own is None or await is_taken(conn, table, practice_id, serial=own):
-        serial = await free_serial(conn, practice_id, table)
     if await is_taken(conn, table, practice_id, number=number):
         raise EntryError(EntryErrorCode.NUMBER_TAKEN, "The number is taken.", "number")
-    assert serial is not None
-    return serial
+    if own is None or await is_taken(conn, table, practice_id, serial=own):
+        return await free_serial(conn, practice_id, table)
+    return Serial(own, prefix)

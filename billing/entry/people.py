@@ -1,4 +1,4 @@
-"""Practices, clinicians, clients and contacts: their details, and changes of them."""
+"""Clinicians, clients and contacts: their details, and changes of them."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger
-from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.practice_facts import PracticeFacts
 from billing.entry.rows import Draft, Values
 from models import (
@@ -17,7 +16,6 @@ from models import (
     Contact,
     ContactRight,
     Letterhead,
-    Practice,
     Relation,
 )
 from models.names import fold_name, name_parts
@@ -61,57 +59,6 @@ class TaxId:
         check.check_form("tax_id", self.last4, check.LAST_FOUR)
 
 
-# -- the practice ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PracticeDetails:
-    """The details of a practice. Its currency and its time zone never change."""
-
-    kind: ClassVar[str] = "practice"
-
-    name: str
-    time_zone: str
-    currency: str
-    locale: str
-    phone: str | None = None
-    email: str | None = None
-    portal_url: str | None = None
-    stripe_account: str | None = None
-    clients_remove_cards: bool = False
-    address: PostalAddress | None = None
-    npi: str | None = None
-    tax_id: TaxId | None = None
-
-    def __post_init__(self) -> None:
-        check.check_text("name", self.name)
-        check.check_time_zone("time_zone", self.time_zone)
-        check.check_currency("currency", self.currency)
-        check.check_locale("locale", self.locale)
-        check.check_optional_text("phone", self.phone)
-        check.check_email("email", self.email)
-        check.check_portal_url("portal_url", self.portal_url)
-        check.check_optional_form("stripe_account", self.stripe_account, check.STRIPE_ACCOUNT)
-        check.check_npi("npi", self.npi)
-
-    @property
-    def columns(self) -> Values:
-        names = (
-            "name time_zone currency locale phone email portal_url stripe_account"
-            " clients_remove_cards"
-        ).split()
-        return {name: getattr(self, name) for name in names} | address_columns(self.address)
-
-    @property
-    def letterhead(self) -> Values:
-        return {
-            "name": self.name,
-            "npi": self.npi,
-            "phone": self.phone,
-            **letterhead_columns(self.address, self.tax_id),
-        }
-
-
 def letterhead_columns(address: PostalAddress | None, tax_id: TaxId | None) -> Values:
     number = {
         "tax_id_last4": tax_id.last4 if tax_id else None,
@@ -120,23 +67,7 @@ def letterhead_columns(address: PostalAddress | None, tax_id: TaxId | None) -> V
     return address_columns(address) | number
 
 
-def add_practice(draft: Draft, details: PracticeDetails) -> str:
-    """Add the practice of the draft, with its letterhead."""
-    draft.insert(Practice, id=draft.practice_id, **details.columns)
-    draft.insert(Letterhead, **details.letterhead)
-    return draft.practice_id
-
-
-def change_practice(draft: Draft, facts: PracticeFacts, details: PracticeDetails) -> str:
-    """Change a practice. Its documents to come have a new letterhead."""
-    for name in ("currency", "time_zone"):
-        if facts.values[name] != getattr(details, name):
-            raise EntryError(
-                EntryErrorCode.CHANGED_AFTER_ENTRY, f"The {name} of a practice never changes.", name
-            )
-    draft.alter(Practice, {"id": facts.id}, **details.columns)
-    draft.insert(Letterhead, **details.letterhead)
-    return facts.id
+# -- clinicians -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

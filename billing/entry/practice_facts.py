@@ -17,13 +17,13 @@ from models import Clinician, Letterhead, Practice
 class PracticeFacts:
     """The settings of a practice, its clinicians, and the letterheads of documents to come.
 
-    `letterheads` maps a clinician's id to the id of the clinician's latest letterhead. The key None
-    has the practice's own letterhead.
+    `letterheads` maps a clinician's id to the clinician's latest letterhead. The key None has the
+    practice's own letterhead.
     """
 
     values: Values
     clinicians: dict[str, Values] = field(default_factory=dict)
-    letterheads: dict[str | None, str] = field(default_factory=dict)
+    letterheads: dict[str | None, Values] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -46,7 +46,7 @@ class PracticeFacts:
         found = self.letterheads.get(clinician_id) or self.letterheads.get(None)
         if found is None:
             raise no_such("letterhead", "practice_id")
-        return found
+        return str(found["id"])
 
     def check_clinician(self, clinician_id: str | None) -> None:
         if clinician_id is not None and clinician_id not in self.clinicians:
@@ -62,7 +62,7 @@ class PracticeFacts:
         elif isinstance(operation, Insertion) and operation.table is Clinician:
             self.clinicians[operation.values["id"]] = operation.values
         elif isinstance(operation, Insertion) and operation.table is Letterhead:
-            self.letterheads[operation.values["clinician_id"]] = operation.values["id"]
+            self.letterheads[operation.values["clinician_id"]] = operation.values
 
 
 async def read_practice_facts(conn: AsyncConnection, practice_id: str) -> PracticeFacts:

@@ -28,11 +28,12 @@ PATTERNS = {
     "a place of service of two digits": re.compile("[0-9]{2}"),
     "an ICD-10-CM code": re.compile(r"[A-TV-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?"),
     "a country code of two letters": re.compile("[A-Z]{2}"),
-    "an account at Stripe": re.compile("[A-Za-z0-9_-]{1,200}"),
+    "an account at Stripe, such as acct_…, or own": re.compile("[A-Za-z0-9_-]{1,200}"),
     "the last four digits": re.compile("[0-9]{4}"),
     "an id": UUID,
+    "a prefix of up to 12 letters, digits and hyphens": re.compile("[A-Za-z0-9][A-Za-z0-9-]{0,11}"),
 }
-CPT, MODIFIER, PLACE, DIAGNOSIS, COUNTRY, STRIPE_ACCOUNT, LAST_FOUR, ID = PATTERNS
+CPT, MODIFIER, PLACE, DIAGNOSIS, COUNTRY, STRIPE_ACCOUNT, LAST_FOUR, ID, NUMBER_PREFIX = PATTERNS
 # The issuer's number that the check digit of a National Provider Identifier counts in.
 NPI_PREFIX = "80840"
 
@@ -141,7 +142,7 @@ def check_npi(field: str, npi: object) -> None:
     if npi is None:
         return
     if not isinstance(npi, str) or not re.fullmatch("[0-9]{10}", npi) or checksum(NPI_PREFIX + npi):
-        raise invalid(field, "is not a National Provider Identifier")
+        raise invalid(field, "is not a National Provider Identifier: check its ten digits")
 
 
 def check_whole(field: str, number: object, least: int, most: int) -> None:
@@ -154,19 +155,19 @@ def check_whole(field: str, number: object, least: int, most: int) -> None:
 
 def check_currency(field: str, currency: object) -> None:
     if currency not in CURRENCIES:
-        raise invalid(field, "is not a currency of ISO 4217")
+        raise invalid(field, "is not a currency of ISO 4217, such as USD")
 
 
 def check_time_zone(field: str, name: object) -> None:
     if not isinstance(name, str) or zone(name) is None:
-        raise invalid(field, "is not a time zone of the IANA database")
+        raise invalid(field, "is not a time zone of the IANA database, such as America/New_York")
 
 
 def check_locale(field: str, tag: object) -> None:
     if not isinstance(tag, str) or locale(tag) is None:
-        raise invalid(field, "is not a locale")
+        raise invalid(field, "is not a locale, such as en-US")
 
 
 def check_portal_url(field: str, url: object) -> None:
     if url is not None and (not isinstance(url, str) or portal_url_fault(url) is not None):
-        raise invalid(field, "is not an https address")
+        raise invalid(field, "is not an https address, such as https://portal.example.com")

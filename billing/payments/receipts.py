@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import exists, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.document_numbers import document_number, next_serial, skip_taken
+from billing.document_numbers import next_serial, skip_taken
 from billing.payments.rows import receipt_columns
 from models import DocumentKind, Receipt
 from models.ids import new_id
@@ -45,8 +45,8 @@ async def create_receipt(
             "practice_id": practice_id,
             "id": new_id(),
             "client_id": client_id,
-            "number": document_number(DocumentKind.RECEIPT, paid_on, serial),
-            "serial": serial,
+            "number": serial.number(paid_on),
+            "serial": serial.value,
             **receipt_columns(payment_id, amount_minor, now, paid_on),
         }
         if await insert_unless_taken(conn, receipt):
@@ -54,9 +54,9 @@ async def create_receipt(
         log.error(
             "alert: practice pra_%s has a receipt %s already: its counter is moved on",
             practice_id,
-            serial,
+            serial.value,
         )
-        await skip_taken(conn, practice_id, Receipt, serial)
+        await skip_taken(conn, practice_id, Receipt, serial.value)
     raise NoFreeNumber(f"pra_{practice_id}")
 
 

@@ -5,6 +5,7 @@ so that `--help` and small commands don't wait for packages that they don't use.
 """
 
 import asyncio
+import json as json_
 import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -26,8 +27,8 @@ T = TypeVar("T")
 
 
 class PlainGroup(TyperGroup):
-    """A group of commands that end with a sentence if they can't be done, or if the database can't
-    be used.
+    """A group of commands that end with a sentence if they can't be done, if the database can't be
+    used, or if an entry is refused.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -36,7 +37,7 @@ class PlainGroup(TyperGroup):
         except CommandError as error:
             stop(str(error))
         except Exception as error:
-            sentence = database_sentence(error)
+            sentence = database_sentence(error) or refusal_sentence(error)
             if sentence is None:
                 raise
             stop(sentence)
@@ -63,6 +64,15 @@ def database_sentence(error: Exception) -> str | None:
     return None
 
 
+def refusal_sentence(error: Exception) -> str | None:
+    """Return the sentence for an entry that was refused; None for any other error."""
+    if "billing.entry.errors" not in sys.modules:
+        return None
+    from billing.entry.errors import EntryError
+
+    return str(error) if isinstance(error, EntryError) else None
+
+
 def run(awaited: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(awaited)
 
@@ -72,6 +82,11 @@ def settings_from_environment() -> "Settings":
     from server.settings import from_environment
 
     return from_environment()
+
+
+def print_id(id_: str, *, json: bool) -> None:
+    """Print the id of a row that a command entered: alone, or as JSON for programs."""
+    typer.echo(json_.dumps({"id": id_}) if json else id_)
 
 
 def stop(message: str) -> NoReturn:

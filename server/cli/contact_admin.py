@@ -1,23 +1,20 @@
 """Contacts on the command line, and their rights to clients' bills."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, and_, select
-from sqlalchemy.exc import StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
 from billing.entry import people
-from billing.entry.commands import EntryContext, client_entries, enter_for_client, practice_entries
+from billing.entry.commands import client_entries, enter_for_client, practice_entries
 from billing.entry.errors import EntryError
-from models import AccessAction, Client, Contact, ContactRight, Relation, database
-from models.database import is_unmigrated
+from models import AccessAction, Client, Contact, ContactRight, Relation
 from models.names import folded_email
+from server.cli.entering import entering_for
 from server.cli.operators import operator
-from server.cli.token_admin import row_id_of, writing
+from server.cli.rows import find_row, row_id_of, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.settings import Settings
@@ -50,7 +47,7 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
     """
     if not (right.sees_documents or right.can_pay):
         raise NotLinked("A contact needs a right: --documents, --pay, or both.")
-    async with entering(settings, client, "portal contact link") as (context, account):
+    async with entering_for(settings, "portal contact link", Client, client) as (context, account):
         details = people.ContactDetails(name, email.strip())
         async with practice_entries(context, account.practice_id) as practice:
             # No other process adds the same contact meanwhile, since the practice is locked.
@@ -65,7 +62,8 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
 
 async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
     """Remove a contact's rights to a client, from the contact's next request on."""
-    async with entering(settings, client, "portal contact unlink") as (context, account):
+    command = "portal contact unlink"
+    async with entering_for(settings, command, Client, client) as (context, account):
         try:
             wanted = people.ContactUnlink(row_id_of(contact))
         except EntryError:
@@ -77,28 +75,10 @@ async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
     return f"{contact} has no rights to {client} any more."
 
 
-@asynccontextmanager
-async def entering(
-    settings: Settings, client: str, command: str
-) -> AsyncIterator[tuple[EntryContext, Row[Any]]]:
-    """Yield the context of a command's entries, and the client's row. An entry that is refused
-    ends the command with its reason.
-    """
-    engine: AsyncEngine = database.engine(settings.database_url)
-    try:
-        async with engine.connect() as conn:
-            row = await find_client(conn, client)
-        yield EntryContext(engine, utc_now, operator(row.practice_id, command)), row
-    except EntryError as error:
-        raise NotLinked(str(error)) from None
-    finally:
-        await engine.dispose()
-
-
 async def list_contacts(settings: Settings, client: str) -> list[str]:
     """Return a line for each contact of a client."""
     async with writing(settings) as conn:
-        row = await find_client(conn, client)
+        row = await find_row(conn, Client, client)
         same_contact = and_(
             Contact.practice_id == ContactRight.practice_id, Contact.id == ContactRight.contact_id
         )
@@ -119,21 +99,6 @@ async def list_contacts(settings: Settings, client: str) -> list[str]:
 def contact_line(one: Row[Any]) -> str:
     right = Right(one.relation, one.sees_documents, one.can_pay)
     return f"{one.contact_id}  {one.relation:9} {one.name} <{one.email or ''}>  {right}"
-
-
-async def find_client(conn: AsyncConnection, client: str) -> Row[Any]:
-    try:
-        row = (
-            await conn.execute(select(Client.__table__).where(Client.id == row_id_of(client)))
-        ).first()
-    except StatementError as error:
-        if is_unmigrated(error.orig):
-            raise
-        # The text is not a valid id.
-        row = None
-    if row is None:
-        raise NotLinked(f"There is no client {client}.")
-    return row
 
 
 async def contact_of(

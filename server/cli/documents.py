@@ -5,19 +5,14 @@ import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing import audit_log
 from billing.documents.facts import practice_of_document
 from billing.documents.links import PREFIXES
 from billing.documents.printer import Printer
-from billing.documents.typesetting import can_be_printed
-from billing.payments import context
 from execution.read_audit import RequestReads, record_at_once
 from identity.viewer import NOBODY
-from models import DocumentKind, Logo, Practice, ViewerKind, database
-from models.upsert import insert_into
+from models import DocumentKind, ViewerKind, database
 from planner.deferred import FieldError
 from resolvers.ids import bare
 from server.cli.operators import operator
@@ -25,16 +20,9 @@ from server.command_errors import CommandError
 from server.private_files import make_private
 from server.settings import Settings
 
-# Each document contains the logo.
-LARGEST_LOGO = 100_000
-
 
 class NoDocument(CommandError):
     """Nothing was written. The text gives the reason."""
-
-
-class NoLogo(CommandError):
-    """The practice's logo is unchanged. The text gives the reason."""
 
 
 async def write_pdf(settings: Settings, id_: str, out: Path) -> str:
@@ -80,35 +68,3 @@ async def record_document_read(
     reads = RequestReads(None, fields, ids=frozenset({id_}))
     by = operator(practice_id, "portal document", fields)
     await record_at_once(engine, whole, reads, by, dt.datetime.now(dt.UTC))
-
-
-async def set_logo(settings: Settings, practice: str, file: Path, since: dt.date | None) -> str:
-    """Set a practice's logo for documents issued from a date on, by default today.
-
-    Return a sentence about the change.
-    """
-    content = await asyncio.to_thread(file.read_bytes)
-    if len(content) > LARGEST_LOGO:
-        raise NoLogo(f"A logo has at most {LARGEST_LOGO // 1000} kB, and {file} is larger.")
-    if not await asyncio.to_thread(can_be_printed, content):
-        raise NoLogo(f"{file} is not a PNG, JPEG or SVG that can be printed.")
-    engine = database.engine(settings.database_url)
-    try:
-        async with engine.begin() as conn:
-            known = select(Practice).where(Practice.id == practice.rpartition("_")[2])
-            row = (await conn.execute(known)).first()
-            if row is None:
-                raise NoLogo(f"There is no practice {practice}.")
-            by = operator(row.id, "portal logo")
-            await audit_log.record(conn, by, None, dt.datetime.now(dt.UTC))
-            day = since or context.local_day(dt.datetime.now(dt.UTC), row.time_zone)
-            await conn.execute(
-                insert_into(conn, Logo)
-                .values(practice_id=row.id, since=day, content=content)
-                .on_conflict_do_update(
-                    index_elements=["practice_id", "since"], set_={"content": content}
-                )
-            )
-    finally:
-        await engine.dispose()
-    return f"Documents of {row.name} issued from {day} on are printed with {file}."

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import contacts, operator_name, sessions, tokens
+from server.cli import contacts, operator_name, practices, sessions, tokens
 from server.cli.console import PlainGroup, run, settings_from_environment, stop
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The GraphQL server behind a therapy practice's client billing portal.",
 )
+app.add_typer(practices.app, name="practice")
 app.add_typer(tokens.app, name="token")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(sessions.app, name="sessions")
@@ -180,10 +181,10 @@ def logo(
     ] = None,
 ) -> None:
     """Set the logo of a practice's documents. Documents given out before stay unchanged."""
-    from server.cli import documents
+    from server.cli import logos
 
     day = since.date() if since else None
-    typer.echo(run(documents.set_logo(settings_from_environment(), practice, file, day)))
+    typer.echo(run(logos.change_logo(settings_from_environment(), practice, file, day)))
 
 
 # -- payments --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from billing import audit_log
 from identity.sign_in import sessions
 from models import AccessAction, Client, Contact
 from server.cli.operators import operator
-from server.cli.token_admin import row_id_of, writing
+from server.cli.rows import row_id_of, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.settings import Settings

@@ -1,18 +1,17 @@
 """Tokens on the command line: issued, listed and revoked."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.exc import StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing import audit_log
 from identity import tokens
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import AccessAction, Scope, Token, database
 from server.cli.operators import operator
+from server.cli.rows import row_id_of, writing
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.settings import Settings
@@ -22,16 +21,6 @@ SCOPES = {scope.written: scope for scope in Scope}
 
 class NotGiven(CommandError):
     """No practice, client or contact fits the token."""
-
-
-@asynccontextmanager
-async def writing(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    engine = database.engine(settings.database_url)
-    try:
-        async with engine.begin() as conn:
-            yield conn
-    finally:
-        await engine.dispose()
 
 
 async def issue_token(
@@ -67,11 +56,6 @@ async def issue_token(
             raise
         raise NotGiven("The database has no such practice, client or contact.") from None
     return token
-
-
-def row_id_of(id_: str) -> str:
-    """Return the row's id, with or without the API's prefix."""
-    return id_.rpartition("_")[2]
 
 
 def parse_scope(scope: str) -> Scope:

@@ -13,7 +13,8 @@ from typing import get_args
 
 import pytest
 
-from models import Relation
+from models import DocumentKind, Relation
+from server.cli import practice_settings
 from server.cli.contacts import RelationName
 from tests.support.portal import KEY
 
@@ -63,7 +64,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("command", ["", "token", "contact link", "serve"])
+@pytest.mark.parametrize("command", ["", "token", "contact link", "practice create", "serve"])
 def test_help_imports_nothing_but_the_command_line(command: str, tmp_path: Path) -> None:
     assert {"sqlalchemy", "strawberry", "stripe", "pydantic_settings"} <= dependencies()
     modules = imported(*command.split(), "--help", folder=tmp_path)
@@ -74,6 +75,7 @@ def test_a_command_imports_only_what_it_uses(tmp_path: Path) -> None:
     for command, unused in (
         ("migrate", SERVING | PAYMENTS),
         ("token list", SERVING | PAYMENTS),
+        ("practice list", (SERVING - {"babel"}) | PAYMENTS),
         ("sessions list", SERVING | PAYMENTS),
         ("reconcile", {"uvicorn", "httptools", "typst"}),
     ):
@@ -84,3 +86,7 @@ def test_a_command_imports_only_what_it_uses(tmp_path: Path) -> None:
 
 def test_every_relation_may_be_named() -> None:
     assert set(get_args(RelationName)) == set(Relation)
+
+
+def test_every_kind_of_document_has_number_settings() -> None:
+    assert [*practice_settings.KINDS] == [*DocumentKind]

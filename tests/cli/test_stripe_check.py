@@ -124,7 +124,7 @@ def test_five_practices_are_named_and_the_others_counted(
     result = portal("serve")
     assert result.exit_code == 1
     assert result.stderr.count("pra_") == 5
-    assert ", and 2 more. Set practice.stripe_account" in result.stderr
+    assert ", and 2 more. Name an account" in result.stderr
 
 
 def test_currency_unsupported_by_stripe_stops_the_start(

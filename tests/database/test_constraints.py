@@ -427,6 +427,8 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Statement, {"period_end": DAY - dt.timedelta(1)}, "period_in_order"),
         (Superbill, {"period_end": DAY - dt.timedelta(1)}, "period_in_order"),
         (DocumentCounter, {"last": -1}, "last_positive"),
+        (DocumentCounter, {"prefix": "INV 1"}, "prefix_bounds"),
+        (Practice, {"days_until_due": -1}, "days_until_due_positive"),
         (Practice, {"currency": "DM"}, "currency_known"),
         (Practice, {"currency": "jpy"}, "currency_known"),
         (Practice, {"currency": "ZZZ"}, "currency_known"),

@@ -27,7 +27,7 @@ from billing.entry.invoices import (
     void_invoice,
     write_off_invoice,
 )
-from billing.entry.numbering import give_number, new_documents
+from billing.entry.numbering import give_number, new_documents, standard_serial
 from billing.entry.outside_payments import (
     OutsidePayment,
     OutsideRefund,
@@ -160,7 +160,7 @@ class MemoryBooks:
         row_id, operations = enter_in_memory(self.ledger, stamp, *entry)
         for document in new_documents(operations):
             self.last[document.table] += 1
-            give_number(document, self.last[document.table])
+            give_number(document, standard_serial(document.table, self.last[document.table]))
         self.operations += operations
         return row_id
 

@@ -11,6 +11,7 @@ from billing.entry.documents import SharedDocument
 from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.external_ids import ExternalId
 from billing.entry.invoices import Adjustment, InvoiceVoid, NewInvoice, NewLine, WriteOff
+from billing.entry.number_series import NumberSeries
 from billing.entry.outside_payments import OutsidePayment, OutsideRefund, Portion
 from billing.entry.people import (
     ClientDetails,
@@ -18,9 +19,9 @@ from billing.entry.people import (
     ContactDetails,
     ContactLink,
     PostalAddress,
-    PracticeDetails,
     TaxId,
 )
+from billing.entry.practices import PracticeDetails, PracticeLogo
 from billing.entry.sessions import SessionDetails
 from billing.entry.statements import StatementPeriod
 from billing.entry.superbills import SuperbillRequest
@@ -42,6 +43,8 @@ VALID: dict[Callable[..., Any], dict[str, Any]] = {
     },
     PostalAddress: {"line1": "1 Main", "city": "Portland", "postal_code": "04101", "country": "US"},
     TaxId: {"last4": "1234"},
+    PracticeLogo: {"content": b"<svg/>", "since": DAY},
+    NumberSeries: {"document_kind": DocumentKind.INVOICE, "prefix": "KT-1", "start": 1},
     SessionDetails: {"date": DAY, "description": "Session", "fee_minor": 0, "duration_minutes": 50},
     NewLine: {"description": "Letter", "unit_price_minor": 100, "session_id": None},
     NewInvoice: {"lines": [LINE], "due_on": DAY, "number": "5512", "notes": "One\nTwo"},
@@ -70,6 +73,10 @@ WRONG: list[tuple[Callable[..., Any], str, Any]] = [
     *[(PracticeDetails, "locale", tag) for tag in ("xx-unknown", "", None)],
     *[(PracticeDetails, "portal_url", url) for url in ("javascript:1", "http://a.example", 1)],
     (PracticeDetails, "stripe_account", "acct 1"),
+    *[(PracticeDetails, "days_until_due", days) for days in (-1, 3651, 1.5, True)],
+    *[(NumberSeries, "prefix", text) for text in ("", "-", "A B", "x" * 13, "Ä", 1)],
+    *[(NumberSeries, "start", number) for number in (0, 10**12 + 1, "1")],
+    (PracticeLogo, "since", "2026-03-02"),
     *[(ClinicianDetails, "npi", npi) for npi in ("1234567890", "123456789", "12345678933", "x", 1)],
     *[
         (ClientDetails, "email", text)
@@ -123,6 +130,8 @@ NAMES = {
     ("ContactLink", "sees_documents"): "can_pay",
     ("ExternalId", "id"): "external_id",
     ("NewInvoice", "lines"): "lines",
+    ("NumberSeries", "prefix"): "invoice_prefix",
+    ("NumberSeries", "start"): "invoice_start",
     ("StatementPeriod", "last"): "period_end",
     ("TaxId", "last4"): "tax_id",
 }

@@ -23,14 +23,13 @@ from billing.entry.people import (
     ContactDetails,
     ContactLink,
     ContactUnlink,
-    PracticeDetails,
     TaxId,
     add_contact,
     change_client,
-    change_practice,
     link_contact,
     unlink_contact,
 )
+from billing.entry.practices import PracticeDetails, change_practice
 from identity.tokens import Subject
 from models import (
     AccessEntry,

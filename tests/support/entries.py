@@ -20,9 +20,9 @@ from billing.entry.people import (
     ClientDetails,
     ClinicianDetails,
     PostalAddress,
-    PracticeDetails,
     add_clinician,
 )
+from billing.entry.practices import PracticeDetails
 from billing.entry.sessions import SessionDetails, record_session
 from models import ActorKind, Allocation, LedgerEntry, Row
 from models.database import open_engine

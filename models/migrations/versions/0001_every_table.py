@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("portal_url", sa.Text(), nullable=True),
         sa.Column("stripe_account", Word(), nullable=True),
         sa.Column("clients_remove_cards", sa.Boolean(), nullable=False),
+        sa.Column("days_until_due", sa.Integer(), nullable=True),
         sa.Column("compared_at", Instant(), nullable=True),
         sa.Column("compare_after", Instant(), nullable=True),
         sa.Column("leased_until", Instant(), nullable=True),
@@ -64,6 +65,7 @@ def upgrade() -> None:
         address_is_whole(),
         one_of_check("currency", CURRENCIES),
         *address_check("email"),
+        sa.CheckConstraint("days_until_due >= 0", name="days_until_due_positive"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("stripe_account"),
     )
@@ -134,6 +136,7 @@ def upgrade() -> None:
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("prefix", Word(), nullable=True),
         sa.CheckConstraint("last >= 0", name="last_positive"),
         practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "kind"),

@@ -1,0 +1,42 @@
+"""Entries by commands: the database, and the operator as the actor."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Row
+
+from billing.entry.commands import EntryContext
+from models import database
+from server.cli.operators import operator
+from server.cli.rows import find_row
+from server.clock import utc_now
+from server.command_errors import CommandError
+from server.settings import Settings
+
+
+class NotEntered(CommandError):
+    """Nothing was changed. The text gives the reason."""
+
+
+@asynccontextmanager
+async def entering(
+    settings: Settings, command: str, practice_id: str = ""
+) -> AsyncIterator[EntryContext]:
+    """Yield the context of a command's entries."""
+    engine = database.engine(settings.database_url)
+    try:
+        yield EntryContext(engine, utc_now, operator(practice_id, command))
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def entering_for(
+    settings: Settings, command: str, table: Any, id_: str
+) -> AsyncIterator[tuple[EntryContext, Row[Any]]]:
+    """Yield the context of entries about a row, such as a client, and the row."""
+    async with entering(settings, command) as context:
+        async with context.engine.connect() as conn:
+            row = await find_row(conn, table, id_)
+        yield context.for_practice(getattr(row, "practice_id", row.id)), row
