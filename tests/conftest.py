@@ -93,7 +93,7 @@ def _shared_work() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Yield the URL of a PostgreSQL server, for `tests.support.postgres.database`."""
-    with postgres.server() as url:
+    with postgres.server(fast=True) as url:
         if url is None:
             do_without(request.config, "PostgreSQL", postgres.HOW_TO_GET)
         yield url
