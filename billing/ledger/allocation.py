@@ -2,8 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, and_, false, func, select, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    false,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.ledger.balance import Account, AccountStatements
@@ -44,22 +57,6 @@ class AmountsDue:
         return {due.invoice_id: due.minor for due in self.invoices}
 
 
-def statements_of(practice_id: str, client_id: str) -> AccountStatements:
-    """Return the statements of a client's account over all rows, for a write."""
-    return AccountStatements(
-        lambda model: model.__table__.alias(), lambda _: true(), practice_id, client_id
-    )
-
-
-def account_of_client(practice_id: str, client_id: str) -> tuple[Account, FromClause]:
-    """Return a client's account, and the row that it is computed from."""
-    sums = [statement().subquery() for statement in statements_of(practice_id, client_id).sums()]
-    row: FromClause = sums[0]
-    for each in sums[1:]:
-        row = row.join(each, true())
-    return Account(*(each.c for each in sums)), row
-
-
 async def owed(
     conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool = False
 ) -> AmountsDue:
@@ -68,64 +65,103 @@ async def owed(
 
     Disputed invoices are left out by default, since the bank may still return the money.
     """
-    invoices = await open_invoices(conn, practice_id, client_id, also_disputed=also_disputed)
-    return AmountsDue(invoices, await unallocated_funds(conn, practice_id, client_id))
-
-
-async def unallocated_funds(conn: AsyncConnection, practice_id: str, client_id: str) -> int:
-    account, row = account_of_client(practice_id, client_id)
-    return int((await conn.execute(select(account.credit).select_from(row))).scalar_one())
+    values = {"practice_id": practice_id, "client_id": client_id}
+    rows = await conn.execute(select_open_invoices(also_disputed=also_disputed), values)
+    invoices = [AmountDue(row.id, int(row.minor)) for row in rows]
+    credit = (await conn.execute(select_unallocated_funds(), values)).scalar_one()
+    return AmountsDue(invoices, int(credit))
 
 
 async def payable_amount(
     conn: AsyncConnection, practice_id: str, client_id: str, invoice_id: str | None
 ) -> int:
     """Return the charge of Pay Now for one invoice, or for the balance without an id."""
-    account, row = account_of_client(practice_id, client_id)
+    values = {"practice_id": practice_id, "client_id": client_id}
     if invoice_id is None:
-        statement = select(account.payable).select_from(row)
+        result = await conn.execute(select_payable_balance(), values)
     else:
-        billed = billed_amount(LedgerEntry.__table__, practice_id, invoice_id).subquery()
-        paid = paid_amount(Allocation.__table__, practice_id, invoice_id).subquery()
-        due = InvoiceTotals(false(), billed.c, paid.c).due
-        is_disputed = statements_of(practice_id, client_id).is_disputed(invoice_id).exists()
-        joined = row.join(billed, true()).join(paid, true())
-        statement = select(account.payable_of(due, is_disputed)).select_from(joined)
-    return int((await conn.execute(statement)).scalar_one())
+        result = await conn.execute(select_payable_invoice(), values | {"invoice_id": invoice_id})
+    return int(result.scalar_one())
 
 
-async def open_invoices(
-    conn: AsyncConnection, practice_id: str, client_id: str, *, also_disputed: bool
-) -> list[AmountDue]:
-    """Return the invoices with an amount due, in the order of allocation: by date of issue and then
+# -- statements ------------------------------------------------------------------------------------
+
+# Each statement is built once, since that takes longer than to execute it.
+PRACTICE_ID: BindParameter[str] = bindparam("practice_id")
+CLIENT_ID: BindParameter[str] = bindparam("client_id")
+INVOICE_ID: BindParameter[str] = bindparam("invoice_id")
+# The statements of a client's account over all rows, for a write.
+ACCOUNT = AccountStatements(
+    lambda model: model.__table__.alias(), lambda _: true(), PRACTICE_ID, CLIENT_ID
+)
+
+
+@cache
+def select_unallocated_funds() -> Select[int]:
+    account, row = account_of_client()
+    return select(account.credit).select_from(row)
+
+
+@cache
+def select_payable_balance() -> Select[int]:
+    account, row = account_of_client()
+    return select(account.payable).select_from(row)
+
+
+@cache
+def select_payable_invoice() -> Select[int]:
+    account, row = account_of_client()
+    billed = billed_amount(LedgerEntry.__table__, PRACTICE_ID, INVOICE_ID).subquery()
+    paid = paid_amount(Allocation.__table__, PRACTICE_ID, INVOICE_ID).subquery()
+    due = InvoiceTotals(false(), billed.c, paid.c).due
+    is_disputed = ACCOUNT.is_disputed(INVOICE_ID).exists()
+    joined = row.join(billed, true()).join(paid, true())
+    return select(account.payable_of(due, is_disputed)).select_from(joined)
+
+
+@cache
+def select_open_invoices(*, also_disputed: bool) -> Select[str, int]:
+    """Select the invoices with an amount due, in the order of allocation: by date of issue and then
     by number.
     """
-    billed = sums_by_invoice(LedgerEntry, practice_id, client_id)
-    paid = sums_by_invoice(Allocation, practice_id, client_id)
+    billed, paid = sums_by_invoice(LedgerEntry), sums_by_invoice(Allocation)
     due = billed.c.minor - func.coalesce(paid.c.minor, 0)
-    disputed = statements_of(practice_id, client_id).disputed_invoices()
-    held = () if also_disputed else (Invoice.id.not_in(disputed),)
-    result = await conn.execute(
+    held = () if also_disputed else (Invoice.id.not_in(ACCOUNT.disputed_invoices()),)
+    return (
         select(Invoice.id, due.label("minor"))
         .join(billed, billed.c.invoice_id == Invoice.id)
         .outerjoin(paid, paid.c.invoice_id == Invoice.id)
         .where(
-            Invoice.practice_id == practice_id,
-            Invoice.client_id == client_id,
+            Invoice.practice_id == PRACTICE_ID,
+            Invoice.client_id == CLIENT_ID,
             due != 0,
             *held,
         )
         .order_by(Invoice.issued_on, Invoice.serial)
     )
-    return [AmountDue(row.id, int(row.minor)) for row in result]
 
 
-def sums_by_invoice(
-    model: type[LedgerEntry] | type[Allocation], practice_id: str, client_id: str
-) -> Subquery:
+BUILT_ONCE = (
+    select_unallocated_funds,
+    select_payable_balance,
+    select_payable_invoice,
+    select_open_invoices,
+)
+
+
+def account_of_client() -> tuple[Account, FromClause]:
+    """Return a client's account, and the row that it is computed from."""
+    sums = [statement().subquery() for statement in ACCOUNT.sums()]
+    row: FromClause = sums[0]
+    for each in sums[1:]:
+        row = row.join(each, true())
+    return Account(*(each.c for each in sums)), row
+
+
+def sums_by_invoice(model: type[LedgerEntry] | type[Allocation]) -> Subquery:
     of_invoice: ColumnElement[bool] = and_(
-        model.practice_id == practice_id,
-        model.client_id == client_id,
+        model.practice_id == PRACTICE_ID,
+        model.client_id == CLIENT_ID,
         model.invoice_id.is_not(None),
     )
     return (
@@ -134,6 +170,9 @@ def sums_by_invoice(
         .group_by(model.invoice_id)
         .subquery()
     )
+
+
+# -- allocation ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
-"""Statements that are compiled once in a process are compiled again for each planted fault."""
+"""Statements that are built or compiled once in a process are made again for each planted fault."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from billing.ledger.allocation import BUILT_ONCE
 from execution.authentication import token_statements
 from resolvers.document_files import document_statements
 
+MADE_ONCE = (token_statements, document_statements, *BUILT_ONCE)
+
 
 @pytest.fixture(autouse=True)
-def _compiled_anew() -> Iterator[None]:
-    for compiled in (token_statements, document_statements):
-        compiled.cache_clear()
+def _made_again() -> Iterator[None]:
+    for made in MADE_ONCE:
+        made.cache_clear()
     yield
-    for compiled in (token_statements, document_statements):
-        compiled.cache_clear()
+    for made in MADE_ONCE:
+        made.cache_clear()
