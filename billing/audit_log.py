@@ -18,6 +18,7 @@ NAMED: dict[ActorKind, Any] = {
     ActorKind.CLIENT: Client,
     ActorKind.CONTACT: Contact,
     ActorKind.DASHBOARD: Token,
+    ActorKind.INTEGRATION: Token,
 }
 # The name of an actor whose row is no longer in the database.
 UNKNOWN = "unknown"
@@ -114,7 +115,7 @@ async def write_entries(conn: AsyncConnection, entries: Sequence[Entry]) -> None
 
 
 def acting(entry: Entry) -> tuple[ActorKind, str]:
-    """Return the kind and the id of an entry's actor: of a person, or of a dashboard's token."""
+    """Return the kind and the id of an entry's actor: of a person, or of a program's token."""
     return entry["kind"], entry["actor_id"] or entry["token_id"]
 
 

@@ -1,18 +1,4 @@
-"""Errors that a client can cause: each is a class, and its code tells programs the reason.
-
-Refusal ├── InvalidInput an argument is wrong; `path` names the argument ├── NotFound the object
-doesn't exist or is not visible ├── NotAllowed the object is visible, but this viewer may not pay
-for it ├── OnlinePaymentsOff the practice takes no payments online ├── CardUnusable the card on file
-has expired ├── NothingToPay nothing is due ├── AmountChanged the payable amount differs from the
-one that the page showed ├── AmountTooSmall less than a card can be charged ├── AmountTooLarge more
-than a card can be charged ├── PaymentsUnavailable Stripe does not take this practice's payments now
-├── PaymentInProgress another payment of the client is under way ├── IdempotencyKeyReused the key
-belongs to another request ├── TooManyAttempts too many recent declines, forms or wrong codes ├──
-CardRefused the bank refused a card that was to be kept ├── CardRemovalOff the practice doesn't let
-clients remove cards ├── ReplacementNeeded the default is removed, and the next default isn't given
-├── SignInLinkInvalid the link doesn't sign in, in this browser or at all └── SignInCodeInvalid the
-code doesn't sign in, in this browser or at all
-"""
+"""Errors that a client can cause: each is a class, and its code tells programs the reason."""
 
 import datetime as dt
 import enum
@@ -42,6 +28,14 @@ class ErrorCode(enum.StrEnum):
     REPLACEMENT_NEEDED = "REPLACEMENT_NEEDED"
     SIGN_IN_LINK_INVALID = "SIGN_IN_LINK_INVALID"
     SIGN_IN_CODE_INVALID = "SIGN_IN_CODE_INVALID"
+    ALREADY_INVOICED = "ALREADY_INVOICED"
+    INVOICE_IS_VOID = "INVOICE_IS_VOID"
+    EXCEEDS_AMOUNT_DUE = "EXCEEDS_AMOUNT_DUE"
+    EXCEEDS_FUNDS = "EXCEEDS_FUNDS"
+    EXCEEDS_PAYMENT = "EXCEEDS_PAYMENT"
+    PAID_BY_CARD = "PAID_BY_CARD"
+    NUMBER_TAKEN = "NUMBER_TAKEN"
+    CHANGED_AFTER_ENTRY = "CHANGED_AFTER_ENTRY"
 
 
 class UserError(Exception):
@@ -196,3 +190,38 @@ class SignInCodeInvalidError(UserError):
             ("input", "code"),
         )
         self.tries_left = tries_left
+
+
+# -- entries of the practice -----------------------------------------------------------------------
+
+
+class AlreadyInvoicedError(UserError):
+    code = ErrorCode.ALREADY_INVOICED
+
+
+class InvoiceIsVoidError(UserError):
+    code = ErrorCode.INVOICE_IS_VOID
+
+
+class ExceedsAmountDueError(UserError):
+    code = ErrorCode.EXCEEDS_AMOUNT_DUE
+
+
+class ExceedsFundsError(UserError):
+    code = ErrorCode.EXCEEDS_FUNDS
+
+
+class ExceedsPaymentError(UserError):
+    code = ErrorCode.EXCEEDS_PAYMENT
+
+
+class PaidByCardError(UserError):
+    code = ErrorCode.PAID_BY_CARD
+
+
+class NumberTakenError(UserError):
+    code = ErrorCode.NUMBER_TAKEN
+
+
+class ChangedAfterEntryError(UserError):
+    code = ErrorCode.CHANGED_AFTER_ENTRY

@@ -173,6 +173,7 @@ def sole_client(token: Any, kind: ViewerKind | None) -> Any:
         ViewerKind.CLIENT: cast(token.c.client_id, Text),
         ViewerKind.CONTACT: only_client(token),
         ViewerKind.DASHBOARD: cast(null(), Text),
+        ViewerKind.INTEGRATION: cast(null(), Text),
     }
     if kind is not None:
         return of_kind[kind]

@@ -141,6 +141,8 @@ class GraphQLService:
         with nullcontext() if changes else request.reading():
             answer = await self.executor.answer(operation, variables, viewer, now, mutation)
         reads = self.reads_of(prepared, request.variables) if answer.has_data else None
+        if reads and mutation:
+            reads = replace(reads, ids=reads.ids | mutation.read_ids)
         if self.read_audit and reads:
             # The audit entry of a change also names the fields that were read.
             changed = (

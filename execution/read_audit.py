@@ -26,7 +26,7 @@ from billing.security_events import SIGHT_REFUSED
 from execution.read_owners import OWN, Question, ReadOwners
 from identity.viewer import Viewer
 from identity.viewer_events import viewer_event_fields
-from models import AccessAction, ActorKind, ViewerKind
+from models import AccessAction, ActorKind
 from models.database import TransientError, every_practice
 from planner.pagination import UUID
 from resolvers.nodes import FOUND
@@ -114,7 +114,7 @@ class PendingRead:
         """Yield the look-ups that find the clients with the data read."""
         for id_ in self.reads.ids:
             yield Question(self.viewer, id_)
-        if self.reads.of_all and self.viewer.kind is not ViewerKind.DASHBOARD:
+        if self.reads.of_all and not self.viewer.kind.is_program:
             yield Question(self.viewer, OWN)
 
     def unseen(self, owners: Mapping[Question, set[str]]) -> list[str]:
@@ -132,7 +132,7 @@ class PendingRead:
             clients.add(viewer.sole_client_id)
         for client_id in sorted(clients - self.changed):
             yield by.entry(self.at, client_id, done)
-        is_whole = reads.of_all and viewer.kind is ViewerKind.DASHBOARD
+        is_whole = reads.of_all and viewer.kind.is_program
         if is_whole or (reads.refused and not clients):
             told = {"arguments": reads.arguments, "count": self.count}
             yield by.entry(self.at, None, done, **told)
@@ -203,7 +203,7 @@ class ReadAuditLog:
         """Record the data in a response. An identical read in the queue is merged with it."""
         if not reads.is_of_somebody:
             return
-        key = viewer.token_id, viewer.subject_id, address_hash, reads
+        key = viewer.token_id, viewer.subject_id, address_hash, reads, changed
         read = self.pending.get(key)
         if read is None:
             # Each row of the practice's lists is a line of the response.

@@ -13,7 +13,6 @@ from execution.limits import MAX_COST, Measure
 from execution.prepared_operation import PreparedOperation
 from execution.row_counts import MOST, RowCounts
 from identity.viewer import Viewer
-from models import ViewerKind
 from models.database import Reads
 from planner.operation import Errors, limited
 
@@ -35,10 +34,10 @@ class RowCosts:
     ) -> Scans:
         """Return how often the operation reads the rows of a practice.
 
-        Viewers other than dashboards have access to few rows, which an index finds.
+        People have access to few rows, which an index finds.
         """
         is_wide = prepared.reads is not None and prepared.reads.practice_wide
-        if not is_wide or viewer.kind is not ViewerKind.DASHBOARD:
+        if not is_wide or not viewer.kind.is_program:
             return NO_SCANS
         operation = prepared.operation
         return Measure(self.schema, operation.document, variables).operation(operation.node).scans

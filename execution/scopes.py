@@ -34,6 +34,7 @@ Scopes = frozenset[Scope]
 NOTHING: Scopes = frozenset()
 BILLING, PHI = frozenset({Scope.BILLING_READ}), frozenset({Scope.PHI_READ})
 AGGREGATES = frozenset({Scope.AGGREGATES_READ})
+WRITING = frozenset({Scope.BILLING_WRITE})
 
 # Scopes of types. Every field of the type needs them, and so does every field that returns the type
 # or a list of it, since a token without the scope must not learn that an object exists. All data of
@@ -104,6 +105,17 @@ FIELDS: Mapping[str, Scopes] = {
             "Mutation.removeCard",
         ),
         BILLING,
+    ),
+    # An entry needs no scope to read. What it returns of a client needs those of each field.
+    **dict.fromkeys(
+        (
+            "Mutation.giveCredit",
+            "Mutation.issueInvoice",
+            "Mutation.recordPayment",
+            "Mutation.upsertClient",
+            "Mutation.voidInvoice",
+        ),
+        WRITING,
     ),
 }
 

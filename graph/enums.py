@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from billing.entry.rows import EntryChange
 from billing.errors import ErrorCode
 from billing.ledger.balance import BalanceTermKind, PermissionReason
 from billing.ledger.history import HistoryStatus
@@ -43,14 +44,17 @@ described(
     "The kind of viewer that a token belongs to.",
     CLIENT="A client, with access to their own billing.",
     CONTACT="A parent, guardian or partner, with access to the clients that they are linked to.",
-    DASHBOARD="A program of the practice, with access to the whole practice within its scopes.",
+    DASHBOARD="A program of the practice that reads the whole practice, within its scopes.",
+    INTEGRATION="A program of the practice that enters data: its token has `billing:write`. It"
+    " reads within its other scopes, as a dashboard does.",
 )
 described(
     ActorKind,
     "The kind of person or program that accesses a client's data.",
     CLIENT="A client.",
     CONTACT="A parent, guardian or partner of a client.",
-    DASHBOARD="A program of the practice.",
+    DASHBOARD="A program of the practice that reads.",
+    INTEGRATION="A program of the practice that enters data.",
     OPERATOR="The practice's operator, at the command line.",
 )
 described(
@@ -63,14 +67,23 @@ described(
     REFUSED="The data was requested but not returned, because the token lacks a scope.",
 )
 described(
+    EntryChange,
+    "What a mutation has done to the practice's data.",
+    ENTERED="A new record was entered.",
+    CHANGED="A record that was there was changed.",
+    UNCHANGED="Nothing: the same was entered before.",
+)
+described(
     Scope,
-    "A permission of a token to read data.",
+    "A permission of a token.",
     BILLING_READ="Single clients and their bills: balances, invoices, payments and cards"
     " (`billing:read`).",
     DOCUMENTS_READ="Documents to print and download (`documents:read`). They also need `phi:read`,"
     " since all documents are health information.",
     PHI_READ="Health information: names, sessions and diagnoses (`phi:read`).",
     AGGREGATES_READ="Sums over the whole practice: `revenue` and `aging` (`aggregates:read`).",
+    BILLING_WRITE="To enter clients, sessions, invoices, payments and documents of the practice"
+    " (`billing:write`). It includes no permission to read.",
 )
 described(
     BalanceTermKind,
@@ -243,4 +256,12 @@ described(
     TOO_MANY_ATTEMPTS="There were too many declined cards, card forms or wrong codes recently.",
     SIGN_IN_LINK_INVALID="The link is not valid, in this browser or at all.",
     SIGN_IN_CODE_INVALID="The code is not valid, in this page or at all.",
+    ALREADY_INVOICED="A session is on another invoice.",
+    INVOICE_IS_VOID="The invoice is void.",
+    EXCEEDS_AMOUNT_DUE="The amount is more than what is due of the invoice, or billed by it.",
+    EXCEEDS_FUNDS="The amount is more than the client's unused credit.",
+    EXCEEDS_PAYMENT="The amount is more than the payment, or than what is left of it.",
+    PAID_BY_CARD="A card that was charged through Stripe is refunded through Stripe.",
+    NUMBER_TAKEN="Another document has the number.",
+    CHANGED_AFTER_ENTRY="The key was used for a record with other values.",
 )

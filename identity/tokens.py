@@ -113,7 +113,7 @@ def has_address(
 
 @dataclass(frozen=True)
 class Subject:
-    """The owner of a token: a client, a contact, or (neither) a dashboard of the practice."""
+    """The owner of a token: a client, a contact, or (neither) a program of the practice."""
 
     practice_id: str
     client_id: str | None = None
@@ -121,9 +121,16 @@ class Subject:
 
     @property
     def kind(self) -> ViewerKind:
+        """Return the kind of viewer; for a program, that of one that only reads."""
         if self.client_id:
             return ViewerKind.CLIENT
         return ViewerKind.CONTACT if self.contact_id else ViewerKind.DASHBOARD
+
+
+def kind_with_scopes(subject: Subject, scopes: frozenset[Scope]) -> ViewerKind:
+    """Return the kind of viewer that a token is for. A program that writes is an integration."""
+    is_writer = subject.kind is ViewerKind.DASHBOARD and Scope.BILLING_WRITE in scopes
+    return ViewerKind.INTEGRATION if is_writer else subject.kind
 
 
 async def create_token(
@@ -147,7 +154,7 @@ async def create_token(
         insert(Token).values(
             practice_id=subject.practice_id,
             id=id_,
-            kind=subject.kind,
+            kind=kind_with_scopes(subject, scopes),
             client_id=subject.client_id,
             contact_id=subject.contact_id,
             name=name,

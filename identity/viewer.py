@@ -14,7 +14,7 @@ from models.database import Caller
 class Viewer:
     """The person or program that a token belongs to.
 
-    `subject_id` is the id of the client or contact; a dashboard has none. `sole_client_id` is the
+    `subject_id` is the id of the client or contact; a program has none. `sole_client_id` is the
     only client of a client or contact, if there is exactly one. `is_sign_in` says that the token
     comes from signing in with the address `email`.
     """
@@ -33,7 +33,7 @@ class Viewer:
 
     @property
     def owner(self) -> str:
-        """Return the owner to charge for cache entries: a person, or a dashboard's token."""
+        """Return the owner to charge for cache entries: a person, or a program's token."""
         return self.subject_id or self.token_id
 
     def day(self, moment: dt.datetime) -> dt.date:
@@ -45,7 +45,7 @@ class Viewer:
         """Return the caller that the viewer's statements are counted for."""
         if self.token_id == NOWHERE:
             return Caller(self.practice_id)
-        return Caller(self.practice_id, self.token_id, self.kind is ViewerKind.DASHBOARD)
+        return Caller(self.practice_id, self.token_id, self.kind.is_program)
 
 
 NOWHERE = str(uuid.UUID(int=0))

@@ -42,12 +42,13 @@ from models.states import (
 from models.stripe_customer import StripeCustomer
 from models.stripe_event import StripeEvent
 from models.superbill import Superbill, SuperbillDiagnosis, SuperbillLine
-from models.token import Scope, Token, ViewerKind
+from models.token import READ_SCOPES, Scope, Token, ViewerKind
 
 __all__ = [
     "ACTIVE_STATES",
     "ENDED_STATES",
     "PAYMENT_TRANSITIONS",
+    "READ_SCOPES",
     "TRANSITIONS",
     "AccessAction",
     "AccessEntry",

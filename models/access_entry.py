@@ -16,6 +16,7 @@ class ActorKind(enum.StrEnum):
     CLIENT = "CLIENT"
     CONTACT = "CONTACT"
     DASHBOARD = "DASHBOARD"
+    INTEGRATION = "INTEGRATION"
     OPERATOR = "OPERATOR"
 
 

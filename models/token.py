@@ -14,6 +14,12 @@ class ViewerKind(enum.StrEnum):
     CLIENT = "CLIENT"
     CONTACT = "CONTACT"
     DASHBOARD = "DASHBOARD"
+    INTEGRATION = "INTEGRATION"
+
+    @property
+    def is_program(self) -> bool:
+        """Return whether this is a program of the practice, with access to all of its clients."""
+        return self in (ViewerKind.DASHBOARD, ViewerKind.INTEGRATION)
 
 
 class Scope(enum.StrEnum):
@@ -21,6 +27,7 @@ class Scope(enum.StrEnum):
     DOCUMENTS_READ = "DOCUMENTS_READ"
     PHI_READ = "PHI_READ"
     AGGREGATES_READ = "AGGREGATES_READ"
+    BILLING_WRITE = "BILLING_WRITE"
 
     @property
     def written(self) -> str:
@@ -28,6 +35,8 @@ class Scope(enum.StrEnum):
         return self.value.lower().replace("_", ":")
 
 
+# A dashboard has some of these. A program that also writes is an integration.
+READ_SCOPES = frozenset(Scope) - {Scope.BILLING_WRITE}
 IS_SIGN_IN = text("is_sign_in")
 
 
@@ -45,6 +54,10 @@ class Token(Row):
             "(kind = 'CLIENT') = (client_id IS NOT NULL) AND"
             " (kind = 'CONTACT') = (contact_id IS NOT NULL)",
             name="one_subject",
+        ),
+        CheckConstraint(
+            "(kind = 'INTEGRATION') = (CAST(scopes AS TEXT) LIKE '%\"BILLING_WRITE\"%')",
+            name="integration_writes",
         ),
         # For the sign-ins of an address; other tokens are few.
         Index(

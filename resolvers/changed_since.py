@@ -14,7 +14,7 @@ from sqlalchemy import (
     true,
 )
 
-from models import Practice, PracticeVersion, ViewerKind
+from models import Practice, PracticeVersion
 from planner.deferred import FieldError, MaybeDeferred, bind, map_deferred
 from planner.json_text import literal_text
 from planner.tables import RowOf
@@ -24,8 +24,8 @@ WRITTEN = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 def of_practice(_: RowOf[Practice], visible: Visibility) -> ColumnElement[str]:
-    """Return the practice's current version for a dashboard, and null for other viewers."""
-    if visible.kind is not ViewerKind.DASHBOARD:
+    """Return the practice's current version for the practice's programs, and null for people."""
+    if not visible.kind.is_program:
         return cast(null(), Text)
     table = visible(PracticeVersion)
     last = select(cast(table.c.version, Text)).where(visible.predicate_for(table))

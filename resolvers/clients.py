@@ -220,8 +220,8 @@ def end_of(search: str) -> str:
 
 
 def viewers_clients(_: object, visible: Visibility) -> Rows:
-    """Return the clients of a client or contact; none for a dashboard."""
-    if visible.kind is ViewerKind.DASHBOARD:
+    """Return the clients of a client or contact; none for a program."""
+    if visible.kind.is_program:
         return rows(visible, lambda _: false())
     return rows(visible)
 

@@ -26,6 +26,7 @@ from billing.ledger.invoices import (
 from models import Allocation, Client, Invoice, InvoiceLine, LedgerEntry
 from models.literals import constant
 from planner.deferred import MaybeDeferred
+from planner.outcome import OutcomeRow
 from planner.sources import LateralSubquery, Rows
 from planner.tables import Condition, RowOf, TableAlias
 from resolvers.changed_since import since
@@ -216,6 +217,11 @@ def rows(visible: Visibility, *where: Condition[Invoice]) -> Rows:
 def named_by(row: RowOf[NamesInvoice], visible: Visibility) -> Rows:
     """Return the invoice that the row refers to, if there is one and it is visible."""
     return rows(visible, lambda table: table.c.id == row.c.invoice_id)
+
+
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
+    """Return the invoice that a mutation was about."""
+    return rows(visible, lambda table: table.c.id == outcome.id("invoice_id"))
 
 
 def lines(invoice: RowOf[Invoice], visible: Visibility) -> Rows:

@@ -15,13 +15,14 @@ WHO: dict[ViewerKind, type[Client | Contact | Token]] = {
     ViewerKind.CLIENT: Client,
     ViewerKind.CONTACT: Contact,
     ViewerKind.DASHBOARD: Token,
+    ViewerKind.INTEGRATION: Token,
 }
 # Rows that may refer to a therapist.
 OfClinician = Client | Session | Invoice
 
 
 class ViewerRow:
-    """The viewer, read from the row of the client, the contact or the dashboard's token."""
+    """The viewer, read from the row of the client, the contact or the program's token."""
 
     def __init__(self, table: TableAlias[Client | Contact | Token], visible: Visibility) -> None:
         self.name, self.email = table.c.name, table.c.email
@@ -32,7 +33,7 @@ class ViewerRow:
 
 def viewer(_: object, visible: Visibility) -> Rows:
     table = visible(WHO[visible.kind])
-    own = visible.token_id if visible.kind is ViewerKind.DASHBOARD else visible.subject_id
+    own = visible.token_id if visible.kind.is_program else visible.subject_id
     return Rows(table, [table.c.id == own], row=ViewerRow(table, visible))
 
 

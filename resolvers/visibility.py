@@ -203,7 +203,7 @@ def own_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
 def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Predicate:
     """Return the predicate for rows of a client.
 
-    A client sees their own rows, a contact those of their clients, and a dashboard those of the
+    A client sees their own rows, a contact those of their clients, and a program those of the
     whole practice. `for_documents` limits contacts to clients for which they have the right to read
     documents.
     """
@@ -211,7 +211,7 @@ def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Pre
     def seen(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
         condition = in_practice(visible, table)
         client_id = table.c.id if name == "id" else table.c.client_id
-        if visible.kind is ViewerKind.DASHBOARD:
+        if visible.kind.is_program:
             return condition
         if visible.kind is ViewerKind.CLIENT:
             return and_(condition, client_id == visible.subject_id)
@@ -233,7 +233,7 @@ def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
 def shared_documents(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select documents. Clients and contacts only see documents that the practice has shared."""
     seen = client_rows("client_id", for_documents=True)(visible, table)
-    if visible.kind is ViewerKind.DASHBOARD:
+    if visible.kind.is_program:
         return seen
     return and_(seen, table.c.shared_at.is_not(None))
 
@@ -257,9 +257,9 @@ def same_address(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
 
 
 def own_sign_ins_and_tokens(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
-    """Select a person's tokens and the sign-ins with their address, or a dashboard's own token."""
+    """Select a person's tokens and the sign-ins with their address, or a program's own token."""
     condition = in_practice(visible, table)
-    if visible.kind is ViewerKind.DASHBOARD:
+    if visible.kind.is_program:
         return and_(condition, table.c.id == visible.token_id)
     whose = table.c.client_id if visible.kind is ViewerKind.CLIENT else table.c.contact_id
     return and_(condition, or_(whose == visible.subject_id, table.c.email == visible.email))

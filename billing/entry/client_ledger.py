@@ -111,22 +111,28 @@ class ClientLedger:
 
     # -- rows --------------------------------------------------------------------------------------
 
-    def invoice(self, invoice_id: str, *, may_be_void: bool = False) -> InvoiceRecord:
-        """Return an invoice of the client, which must not be void."""
+    def invoice(
+        self, invoice_id: str, *, may_be_void: bool = False, field: str = "invoice_id"
+    ) -> InvoiceRecord:
+        """Return an invoice of the client, which must not be void. `field` is the input that names
+        it.
+        """
         found = self.invoices.get(invoice_id)
         if found is None:
-            raise no_such("invoice", "invoice_id")
+            raise no_such("invoice", field)
         if found.is_void and not may_be_void:
-            raise EntryError(EntryErrorCode.INVOICE_IS_VOID, "The invoice is void.", "invoice_id")
+            raise EntryError(EntryErrorCode.INVOICE_IS_VOID, "The invoice is void.", field)
         return found
 
     def refuse_while_paying(self) -> None:
         """Refuse an entry that changes what a payment under way may rely on."""
-        if any(payment["state"] in ACTIVE_STATES for payment in self.payments.values()):
-            raise EntryError(
-                EntryErrorCode.PAYMENT_UNDER_WAY,
-                "The client is paying now: enter this once the payment has ended.",
-            )
+        for payment in self.payments.values():
+            if payment["state"] in ACTIVE_STATES:
+                raise EntryError(
+                    EntryErrorCode.PAYMENT_UNDER_WAY,
+                    "The client is paying now: enter this once the payment has ended.",
+                    row_id=payment["id"],
+                )
 
     def apply(self, operation: Operation) -> None:
         """Add or change a row. Rows of other tables, which no rule needs, are ignored."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.audit_log import Actor, record, record_of_person
@@ -20,14 +21,13 @@ from billing.entry.client_ledger import (
     enter_in_memory,
     read_client_ledger,
 )
-from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.external_ids import Content, ExternalId
 from billing.entry.number_series import NumberSeries, set_series
 from billing.entry.numbering import number_documents
 from billing.entry.people import Person
 from billing.entry.practice_facts import PracticeFacts, read_practice_facts
 from billing.entry.practices import PracticeDetails, add_practice
-from billing.entry.rows import Draft, Input, Stamp
+from billing.entry.rows import Draft, EntryChange, Input, Stamp
 from billing.entry.writing import Touched, chained_rows, write
 from billing.ledger.hash_chain import add_links
 from billing.ledger.locks import lock_client
@@ -153,26 +153,25 @@ async def practice_entries(
 
 @dataclass
 class Entries:
-    """The entries of a transaction."""
+    """The entries of a transaction. `change` says what the latest of them has done."""
 
     context: EntryContext
     conn: AsyncConnection
     facts: PracticeFacts
     is_changed: bool = False
+    change: EntryChange = EntryChange.UNCHANGED
 
     async def known(self, external: ExternalId | None, content: Content) -> str | None:
         """Return the row that a record was entered as. Refuse a record that has changed since."""
+        self.change = EntryChange.ENTERED
         if external is None:
             return None
         found = await self.find(external, content.kind)
         if found is None:
             return None
         if found.digest != content.digest:
-            raise EntryError(
-                EntryErrorCode.CHANGED_AFTER_ENTRY,
-                "The record was entered before with other values.",
-                "external_id",
-            )
+            raise external_ids.entered_before()
+        self.change = EntryChange.UNCHANGED
         return str(found.row_id)
 
     async def find(self, external: ExternalId, kind: str) -> Row[str, str] | None:
@@ -209,12 +208,22 @@ class ClientEntries(Entries):
         await write(self.conn, operations)
         await add_links(self.conn, chained_rows(operations), stamp.now)
         if external is not None:
-            draft = Draft(self.facts.id, stamp)
-            external_ids.insert_reference(draft, external, content, row_id)
-            await write(self.conn, draft.operations)
+            await self.refer(Draft(self.facts.id, stamp), external, content, row_id)
         self.touched.add(operations)
         self.is_changed = True
         return row_id
+
+    async def refer(
+        self, draft: Draft, external: ExternalId, content: Content, row_id: str
+    ) -> None:
+        """Add the reference of a record. The same key of another client, which is not locked, may
+        have been entered at this moment.
+        """
+        external_ids.insert_reference(draft, external, content, row_id)
+        try:
+            await write(self.conn, draft.operations)
+        except IntegrityError:
+            raise external_ids.entered_before() from None
 
 
 class PracticeEntries(Entries):
@@ -243,7 +252,9 @@ class PracticeEntries(Entries):
             return await self.enter(person.add, details, external)
         content = external_ids.content_of(details.kind, details)
         if found.digest == content.digest:
+            self.change = EntryChange.UNCHANGED
             return str(found.row_id)
+        self.change = EntryChange.CHANGED
         draft = self.draft()
         person.change(draft, self.facts, person.new_details(str(found.row_id), details))
         external_ids.alter_reference(draft, external, content)

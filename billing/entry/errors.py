@@ -22,12 +22,19 @@ class EntryErrorCode(enum.StrEnum):
 class EntryError(Exception):
     """An entry that is refused before anything is written. `field` names the wrong input, if any.
 
-    The text has no value of the input, so that it may be logged.
+    `row_id` is the id of the row that stands in the way, where a caller may need it. The text has
+    no value of the input, so that it may be logged.
     """
 
-    def __init__(self, code: EntryErrorCode, message: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: EntryErrorCode,
+        message: str,
+        field: str | None = None,
+        row_id: str | None = None,
+    ) -> None:
         super().__init__(message)
-        self.code, self.field = code, field
+        self.code, self.field, self.row_id = code, field, row_id
 
 
 def no_such(noun: str, field: str) -> EntryError:

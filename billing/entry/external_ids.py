@@ -3,14 +3,15 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.entry import validation as check
+from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.rows import Draft
 from models import ExternalReference
 
@@ -65,6 +66,31 @@ async def find_reference(
     of_practice = ExternalReference.practice_id == practice_id
     columns = ExternalReference.row_id, ExternalReference.digest
     return (await conn.execute(select(*columns).where(of_practice, condition))).first()
+
+
+async def find_rows(
+    conn: AsyncConnection, practice_id: str, externals: Iterable[ExternalId], kind: str
+) -> dict[ExternalId, str]:
+    """Return the rows that records of one kind were entered as, of those that were entered."""
+    key = tuple_(ExternalReference.source, ExternalReference.external_id)
+    statement = select(
+        ExternalReference.source, ExternalReference.external_id, ExternalReference.row_id
+    ).where(
+        ExternalReference.practice_id == practice_id,
+        ExternalReference.kind == kind,
+        key.in_([(one.source, one.id) for one in externals]),
+    )
+    rows = await conn.execute(statement)
+    return {ExternalId(row.source, row.external_id): str(row.row_id) for row in rows}
+
+
+def entered_before() -> EntryError:
+    """Return the error for a record that was entered before with other values."""
+    return EntryError(
+        EntryErrorCode.CHANGED_AFTER_ENTRY,
+        "The record was entered before with other values.",
+        "external_id",
+    )
 
 
 def reference_key(external: ExternalId, kind: str) -> dict[str, str]:

@@ -56,6 +56,8 @@ class OutsidePayment:
         for portion in self.portions or ():
             check.check_amount("portions.amount_minor", portion.amount_minor)
         check.check_ids("portions.invoice_id", [one.invoice_id for one in self.portions or ()])
+        if self.invoice_id is not None and self.portions is not None:
+            raise check.invalid("portions", "are given beside an invoice")
 
 
 def record_payment(draft: Draft, ledger: ClientLedger, wanted: OutsidePayment) -> str:
@@ -97,7 +99,8 @@ def portion_shares(ledger: ClientLedger, wanted: OutsidePayment) -> list[Share]:
             EntryErrorCode.EXCEEDS_PAYMENT, "The portions exceed the payment.", "portions"
         )
     for portion in portions:
-        if portion.amount_minor > ledger.invoice(portion.invoice_id).due:
+        invoice = ledger.invoice(portion.invoice_id, field="portions.invoice_id")
+        if portion.amount_minor > invoice.due:
             raise EntryError(
                 EntryErrorCode.EXCEEDS_AMOUNT_DUE,
                 "That much is not due of the invoice.",

@@ -1,6 +1,7 @@
 """The rows of an entry: what is inserted, changed and deleted, all at one moment."""
 
 import datetime as dt
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,6 +12,14 @@ from models.ids import IdSequence
 from models.row import written
 
 Values = dict[str, Any]
+
+
+class EntryChange(enum.StrEnum):
+    """What an entry has done to the rows."""
+
+    ENTERED = "ENTERED"
+    CHANGED = "CHANGED"
+    UNCHANGED = "UNCHANGED"
 
 
 @dataclass(frozen=True)

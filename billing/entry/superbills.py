@@ -50,7 +50,7 @@ def issue_superbill(draft: Draft, ledger: ClientLedger, wanted: SuperbillRequest
     ledger.practice.check_clinician(wanted.clinician_id)
     sessions = sessions_of(ledger, wanted.first, wanted.last)
     if not sessions:
-        raise no_such("session", "first")
+        raise no_such("session", "period_start")
     client = ledger.client
     address = {name: client[name] for name in client if name.startswith("address_")}
     superbill = draft.insert(

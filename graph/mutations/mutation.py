@@ -1,4 +1,6 @@
-"""The root type of write operations: paying, cards on file, and signing in."""
+"""The root type of write operations: paying, cards on file, entries of the practice's programs, and
+signing in.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
@@ -10,6 +12,18 @@ from graph.mutations.card_results import (
     MakeDefaultResult,
     PrepareCardResult,
     RemoveCardResult,
+)
+from graph.mutations.entry_inputs import (
+    GiveCreditInput,
+    IssueInvoiceInput,
+    RecordPaymentInput,
+    UpsertClientInput,
+    VoidInvoiceInput,
+)
+from graph.mutations.entry_results import (
+    ClientEntryResult,
+    InvoiceEntryResult,
+    PaymentEntryResult,
 )
 from graph.mutations.inputs import (
     AddCardInput,
@@ -35,7 +49,7 @@ from graph.mutations.sign_in_results import (
     SwitchViewerResult,
 )
 from planner.sources import field
-from resolvers.mutations import cards, payments
+from resolvers.mutations import cards, entries, payments
 from resolvers.mutations import sign_in as sign_in_mutations
 from resolvers.mutations.field import PortalMutation
 from resolvers.mutations.result import MutationContext, Outcome
@@ -118,6 +132,48 @@ class Mutation:
         "The card to remove.",
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
+    )
+
+    # -- entries of the practice's programs --------------------------------------------------------
+
+    upsert_client: ClientEntryResult | None = mutation(
+        entries.upsert_client,
+        UpsertClientInput,
+        "The client.",
+        description="Add a client, or change the details of the client that was added with the same"
+        " key.",
+    )
+
+    issue_invoice: InvoiceEntryResult | None = mutation(
+        entries.enter_invoice,
+        IssueInvoiceInput,
+        "The invoice.",
+        description="Issue an invoice: the client owes its lines. An issued invoice never changes;"
+        " one below zero is credit at once.",
+    )
+
+    void_invoice: InvoiceEntryResult | None = mutation(
+        entries.void,
+        VoidInvoiceInput,
+        "The invoice to void.",
+        description="Void an invoice: the client no longer owes it, what was paid of it is unused"
+        " credit, and its sessions may be invoiced again.",
+    )
+
+    record_payment: PaymentEntryResult | None = mutation(
+        entries.enter_payment,
+        RecordPaymentInput,
+        "The payment.",
+        description="Record money that was received outside the portal, with a receipt. Nothing is"
+        " charged.",
+    )
+
+    give_credit: ClientEntryResult | None = mutation(
+        entries.enter_credit,
+        GiveCreditInput,
+        "The credit.",
+        description="Give a client credit, which stays unused until it is put toward an invoice or"
+        " a payment uses it.",
     )
 
     # -- signing in --------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ class PaymentChoice(Protocol):
     def payment_id(self) -> str: ...
 
 
-class ExpectedAmount(Protocol):
-    """The amount that a page showed, in major units."""
+class GivenAmount(Protocol):
+    """An amount in major units."""
 
     @property
     def amount(self) -> str: ...
@@ -68,7 +68,7 @@ class PayOrder(Protocol):
     def invoice_id(self) -> str | None: ...
 
     @property
-    def expected_amount(self) -> ExpectedAmount: ...
+    def expected_amount(self) -> GivenAmount: ...
 
     @property
     def source(self) -> SourceChoice: ...

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row
@@ -19,7 +18,6 @@ from billing.errors import (
     PaymentsUnavailableError,
     UserError,
 )
-from billing.money import currency_digits
 from billing.payment_methods.store import is_over
 from billing.payments import confirm, start
 from billing.payments.confirm import PaymentSnapshot
@@ -29,9 +27,9 @@ from billing.stripe import Rejected, Unknown, currencies
 from billing.stripe.objects import Card
 from models import PaymentRefusal, PaymentState
 from resolvers.mutations import lookup
+from resolvers.mutations.amounts import to_minor
 from resolvers.mutations.inputs import (
     CardToCharge,
-    ExpectedAmount,
     PaymentChoice,
     PayOrder,
     SourceChoice,
@@ -48,6 +46,7 @@ from resolvers.mutations.result import (
 KEY_LENGTHS = range(16, 256)
 TOKEN = re.compile(r"ctoken_[0-9A-Za-z]{8,100}")
 RETRY_AFTER_S = 3
+EXPECTED = ("input", "expectedAmount")
 NEW_CARD = (*SOURCE, "newCard")
 
 
@@ -99,7 +98,7 @@ async def payment_request(
     """
     if len(input.idempotency_key) not in KEY_LENGTHS:
         raise InvalidInputError("A key has 16 to 255 characters.", ("input", "idempotencyKey"))
-    expected = to_minor(input.expected_amount, mutation.viewer.currency)
+    expected = to_minor(input.expected_amount, mutation.viewer.currency, EXPECTED)
     owner, invoice_id = await payer(mutation, input)
     new, saved = chosen_source(input.source)
     wanted = PaymentRequest(
@@ -115,21 +114,6 @@ async def payment_request(
         address_hash=mutation.address_hash,
     )
     return wanted, owner.stripe_account, new.confirmation_token if new is not None else None
-
-
-def to_minor(amount: ExpectedAmount, currency: str) -> int:
-    """Return minor units of the practice's currency. Refuse another currency."""
-    path = ("input", "expectedAmount")
-    if amount.currency != currency:
-        raise InvalidInputError(f"Amounts are in {currency}.", (*path, "currency"))
-    units = Decimal(amount.amount).scaleb(currency_digits(currency))
-    if units != units.to_integral_value():
-        raise InvalidInputError(
-            f"{currency} has {currency_digits(currency)} decimals.", (*path, "amount")
-        )
-    if not 0 <= units < 2**53:
-        raise InvalidInputError("The amount must not be negative.", (*path, "amount"))
-    return int(units)
 
 
 async def payer(mutation: MutationContext, input: PayOrder) -> tuple[Row[Any], str | None]:

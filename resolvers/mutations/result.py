@@ -22,7 +22,8 @@ class MutationContext:
     """The context of a mutation: the viewer, the time (in UTC), and the services to use.
 
     `viewer_of_token` finds the bearer of a token, and `viewer_of_token_id` the bearer of a token's
-    id. `address_hash` distinguishes network addresses without revealing them.
+    id. `address_hash` distinguishes network addresses without revealing them. `read_ids` collects
+    ids of rows that results read although no argument has them.
     """
 
     viewer: Viewer
@@ -33,6 +34,7 @@ class MutationContext:
     viewer_of_token_id: FindViewer
     address_hash: str | None
     online: Online
+    read_ids: set[str] = field(default_factory=set)
 
     @property
     def today(self) -> dt.date:

@@ -18,11 +18,12 @@ def create(
     contact: Annotated[str | None, typer.Option(help="For a contact: their row's id.")] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="For a dashboard, once for each scope: billing:read, phi:read …"),
+        typer.Option(help="For a program, once for each scope: billing:read, billing:write …"),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="The days until it expires.")] = 90,
 ) -> None:
-    """Issue a token, and print it once. Without client and contact it is for a dashboard."""
+    """Issue a token, and print it once. Without client and contact it is for a program of the
+    practice: a dashboard, or with billing:write an integration."""
     from server.cli import token_admin
 
     settings, lasts = settings_from_environment(), dt.timedelta(days=days)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from identity.tokens import Subject
-from models import Payment, Scope
+from models import READ_SCOPES, Payment
 from tests.payments.test_reversals import refunded_there
 from tests.support.demo_server import PROJECT
 from tests.support.factories import Books
@@ -26,7 +26,7 @@ TRIES = 5
 
 
 async def dashboard(portal: Portal) -> str:
-    return await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+    return await portal.token(Subject(portal.practice_id), scopes=READ_SCOPES)
 
 
 async def changed(portal: Portal, token: str, since: str | None) -> tuple[str, dict[str, int]]:

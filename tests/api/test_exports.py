@@ -12,14 +12,14 @@ from sqlalchemy import update
 
 from identity import tokens
 from identity.tokens import Subject
-from models import Client, ClientNamePart, Scope, Token
+from models import READ_SCOPES, Client, ClientNamePart, Scope, Token
 from server.http import export_tables
 from server.http.exports import Exports, without_formula
 from tests.support.factories import Books
 from tests.support.portal import KEY, Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-ALL = frozenset(Scope)
+ALL = READ_SCOPES
 NAMES = ("=cmd|'/c calc'!A1", "+1 Ana", "-Ana", "@Ana", "\tAna", 'Ana, "B"\nC', "王小明", "-1x")
 INVOICES = 7
 

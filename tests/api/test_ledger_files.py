@@ -10,13 +10,13 @@ from sqlalchemy import update
 
 from billing.payments.refund import refund_payment
 from identity.tokens import Subject
-from models import EntryKind, Invoice, Scope
+from models import READ_SCOPES, EntryKind, Invoice
 from sandbox import reversals
 from tests.payments.test_reversals import at_stripe, paid
 from tests.support.payments import Paying, paying
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-ALL = frozenset(Scope)
+ALL = READ_SCOPES
 
 
 @pytest.fixture(scope="module")

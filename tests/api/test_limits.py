@@ -38,7 +38,7 @@ from execution.limits import (
 from execution.read_audit_rules import WIDE
 from graph.schema import schema
 from identity.viewer import Viewer
-from models import Scope, ViewerKind
+from models import READ_SCOPES, ViewerKind
 from models.database import PostgresReads, SqliteReads
 from planner.operation import (
     MAX_TOKENS,
@@ -53,7 +53,7 @@ from tests.support.example_operations import REPORTS, WRITTEN
 
 SCHEMA = schema()._schema
 CLIENT = Viewer(
-    ViewerKind.CLIENT, "p", "t", "c", "c", frozenset(Scope), "USD", "UTC", dt.datetime.now(dt.UTC)
+    ViewerKind.CLIENT, "p", "t", "c", "c", READ_SCOPES, "USD", "UTC", dt.datetime.now(dt.UTC)
 )
 
 

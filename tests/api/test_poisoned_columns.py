@@ -20,6 +20,7 @@ from billing.payment_methods import detach
 from billing.payments import daily_comparison, reconcile, webhook_inbox
 from identity.tokens import Subject
 from models import (
+    READ_SCOPES,
     CardSetup,
     Detachment,
     Dispute,
@@ -30,7 +31,6 @@ from models import (
     Practice,
     Refund,
     Row,
-    Scope,
     Statement,
     StripeCustomer,
     StripeEvent,
@@ -265,7 +265,7 @@ async def neighbours(
             event = {"id": "evt_poisoned", "type": "test", "received_at": portal.clock()}
             await conn.execute(insert(StripeEvent).values(event))
         token = await portal.token(Subject(books.practice, client_id=client))
-        board = await portal.token(Subject(books.practice), scopes=frozenset(Scope))
+        board = await portal.token(Subject(books.practice), scopes=READ_SCOPES)
         found = Neighbours(portal, owner, books.practice, token, board, [])
         found.before = await found.answers()
         yield found

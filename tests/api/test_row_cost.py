@@ -8,7 +8,7 @@ import pytest
 
 from execution.pipeline import GraphQLService
 from identity.tokens import Subject
-from models import Client, Practice, Scope
+from models import READ_SCOPES, Client, Practice
 from models.ids import new_id
 from tests.support.portal import Portal, practice, served
 
@@ -36,7 +36,7 @@ async def dashboards(portal: Portal) -> tuple[str, str]:
     await portal.insert(Practice, practice(practice_id))
     row = {"practice_id": practice_id, "name": "Cleo Vance", "created_at": portal.clock()}
     await portal.insert(Client, *(row | {"id": new_id()} for _ in range(CLIENTS)))
-    scopes = frozenset(Scope)
+    scopes = READ_SCOPES
     small = await portal.token(Subject(portal.practice_id), scopes=scopes)
     return small, await portal.token(Subject(practice_id), scopes=scopes)
 

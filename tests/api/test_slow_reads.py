@@ -17,7 +17,7 @@ from billing.documents.links import Signer
 from execution.pipeline import GraphQLService
 from identity import tokens
 from identity.tokens import Subject
-from models import Client, Practice, Scope, Token
+from models import READ_SCOPES, Client, Practice, Token
 from models.database import NO_PRACTICE, Caller, Lane, Lanes
 from models.ids import new_id
 from tests.support.portal import KEY, Portal, practice, served
@@ -270,7 +270,7 @@ async def test_slow_reads_of_one_practice_leave_places_to_others(
 
 @pytest.mark.usefixtures("endless")
 async def test_slow_dashboards_do_not_delay_clients(portal: Portal, browse: Browse) -> None:
-    subject, scopes = Subject(portal.practice_id), frozenset(Scope)
+    subject, scopes = Subject(portal.practice_id), READ_SCOPES
     client, (people, dashboards) = await portal.token(), lanes(portal)
     bearers = [await portal.token(subject, scopes=scopes) for _ in range(3)]
     size = people.free
@@ -304,7 +304,7 @@ async def test_dashboards_read_has_a_shorter_timeout(
     new_database: NewDatabase, endless: None
 ) -> None:
     async with new_database() as url, served(url, dashboard_timeout_s=0.2) as portal:
-        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        token = await portal.token(Subject(portal.practice_id), scopes=READ_SCOPES)
         response = await asked(portal, SLOW_OF_ALL, token)
         assert response.status_code == 503
         (error,) = response.json()["errors"]

@@ -442,6 +442,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
+        (Token, {"scopes": ["BILLING_READ", "BILLING_WRITE"]}, "integration_writes"),
         (SignInLink, {"used_at": None}, "used_has_a_token"),
         # A charge names an invoice. Funds name none: allocations put them toward invoices.
         *[(LedgerEntry, {"kind": kind, "invoice_id": None}, FAMILIES) for kind in CHARGES],

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 import demo
 from identity.tokens import Subject
-from models import Scope
+from models import READ_SCOPES
 from tests.demo.worlds import TODAY
 from tests.support.book_sums import Books
 from tests.support.portal import served
@@ -26,7 +26,7 @@ async def test_statements_and_reports_of_the_demo_are_sums_of_its_ledger(
         # The same day in the zones of both practices.
         portal.clock.time = dt.datetime.combine(TODAY, dt.time(12), dt.UTC)
         for practice_id in (people.practice_id, people.other_practice_id):
-            token = await portal.token(Subject(practice_id), scopes=frozenset(Scope))
+            token = await portal.token(Subject(practice_id), scopes=READ_SCOPES)
             books = Books(portal.http, portal.engine, practice_id, token, TODAY)
             clients = await books.select(CLIENTS, practice=practice_id)
             assert sum(client.statements for client in clients) > 50

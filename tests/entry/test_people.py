@@ -32,6 +32,7 @@ from billing.entry.people import (
 from billing.entry.practices import PracticeDetails, change_practice
 from identity.tokens import Subject
 from models import (
+    READ_SCOPES,
     AccessEntry,
     Client,
     ClientNamePart,
@@ -156,7 +157,7 @@ async def test_entered_practice_is_served(new_database: NewDatabase) -> None:
         query = """{ client { name balance { payable { amount } }
             invoices(first: 1) { nodes { number status amountDue { amount } clinician { name } } }
             accountHistory(first: 1, kind: [PAYMENT]) { nodes { description } } } }"""
-        token = await portal.token(subject, scopes=frozenset(Scope) - {Scope.AGGREGATES_READ})
+        token = await portal.token(subject, scopes=READ_SCOPES - {Scope.AGGREGATES_READ})
         answer = (await portal.ask(query, token)).json()
     invoice = {
         "number": "INV-2026-0001",

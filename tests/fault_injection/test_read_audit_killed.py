@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from identity.tokens import Subject
-from models import AccessEntry, Client, Scope
+from models import READ_SCOPES, AccessEntry, Client
 from models.database import open_engine
 from models.ids import new_id
 from tests.support.demo_server import PROJECT, free_port
@@ -107,7 +107,7 @@ async def test_kill_loses_no_more_entries_than_may_be_queued(
     port = free_port()
     async with new_database() as url, filled(url) as portal:
         whole = Subject(portal.practice_id)
-        tokens = [await portal.token(whole, scopes=frozenset(Scope)) for _ in range(CALLERS)]
+        tokens = [await portal.token(whole, scopes=READ_SCOPES) for _ in range(CALLERS)]
         ids = await clients(portal)
         with server(url, tmp_path, port) as process:
             told = await answered(f"http://127.0.0.1:{port}", tokens, ids)
@@ -122,7 +122,7 @@ async def test_stopped_server_writes_all_entries(new_database: NewDatabase, tmp_
     port = free_port()
     async with new_database() as url, filled(url) as portal:
         whole = Subject(portal.practice_id)
-        tokens = [await portal.token(whole, scopes=frozenset(Scope)) for _ in range(CALLERS)]
+        tokens = [await portal.token(whole, scopes=READ_SCOPES) for _ in range(CALLERS)]
         ids = await clients(portal)
         with server(url, tmp_path, port) as process:
             told = await answered(f"http://127.0.0.1:{port}", tokens, ids[:400])

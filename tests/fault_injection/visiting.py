@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from identity.tokens import Subject
-from models import AccessEntry, Scope
+from models import READ_SCOPES, AccessEntry
 from models.database import open_engine
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
@@ -158,7 +158,7 @@ async def visitors(portal: Paying, patience: float = 1.0) -> Visitors:
     """Prepare the visitors' requests, and send each kind once."""
     await portal.invoice(OWED)
     subject = Subject(portal.practice_id)
-    dashboard = await portal.token(subject, scopes=frozenset(Scope))
+    dashboard = await portal.token(subject, scopes=READ_SCOPES)
     document = await link(portal, await made(portal, "stm"), portal.bearer)
     await portal.pay(OWED, portal.card(ASKS))
     event = portal.store.all("event")[-1]

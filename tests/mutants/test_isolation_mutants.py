@@ -118,7 +118,7 @@ def anywhere(right: Any) -> Any:
 
     def wrong(eyes: Any, table: Any) -> ColumnElement[bool]:
         column = table.c.id if table.element is Client.__table__ else table.c.client_id
-        if eyes.kind is ViewerKind.DASHBOARD:
+        if eyes.kind.is_program:
             return true()
         if eyes.kind is ViewerKind.CLIENT:
             return and_(column == eyes.subject_id)
@@ -165,7 +165,7 @@ def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
     def wrong(eyes: Any, table: Any) -> Any:
         seen = visibility.client_rows("client_id", for_documents=False)(eyes, table)
         shared = table.c.shared_at.is_not(None)
-        return seen if eyes.kind is ViewerKind.DASHBOARD else and_(seen, shared)
+        return seen if eyes.kind.is_program else and_(seen, shared)
 
     patch.setitem(SEEN, Superbill, wrong)
 

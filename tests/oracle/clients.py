@@ -18,7 +18,7 @@ from tests.oracle import (
 from tests.oracle.names import folded, is_named
 from tests.oracle.pages import Connection, Order, Unnamed, bare_id, day, identifier
 from tests.oracle.shown import Balance, Shown
-from tests.oracle.world import World, by_id, refusal
+from tests.oracle.world import PROGRAMS, World, by_id, refusal
 
 NEVER = dt.date(9999, 12, 31)
 INVOICES = {
@@ -75,7 +75,7 @@ class Query(Shown):
 
     def only_client(self) -> Any:
         seen = self.world.clients()
-        if self.world.token.kind is models.ViewerKind.DASHBOARD or len(seen) != 1:
+        if self.world.token.kind in PROGRAMS or len(seen) != 1:
             raise refusal("CLIENT_REQUIRED")
         return seen[0]
 
@@ -93,8 +93,8 @@ class Practice(Shown):
 
     @property
     def version(self) -> str | None:
-        """Return the version, which only a dashboard may read."""
-        if self.world.token.kind is not models.ViewerKind.DASHBOARD:
+        """Return the version, which only the practice's programs may read."""
+        if self.world.token.kind not in PROGRAMS:
             return None
         (last, *_) = [*self.world.where(models.PracticeVersion), None]
         return str(last.version) if last else "0"

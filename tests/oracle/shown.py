@@ -13,7 +13,7 @@ from models import ViewerKind
 from tests.oracle import money
 from tests.oracle.pages import Whole
 from tests.oracle.scalars import decimal
-from tests.oracle.world import World
+from tests.oracle.world import PROGRAMS, World
 
 SHOWN: dict[str, type["Shown"]] = {}
 
@@ -108,7 +108,7 @@ class Viewer(Shown):
 
     @property
     def clients(self) -> list[Any]:
-        return [] if self.row.kind is ViewerKind.DASHBOARD else self.world.clients()
+        return [] if self.row.kind in PROGRAMS else self.world.clients()
 
     @property
     def identities(self) -> list[Any]:
@@ -138,7 +138,7 @@ class Viewer(Shown):
 
     def is_own(self, sign_in: Any) -> bool:
         row = self.row
-        if row.kind is ViewerKind.DASHBOARD:
+        if row.kind in PROGRAMS:
             return False
         same_person = (sign_in.client_id, sign_in.contact_id) == (row.client_id, row.contact_id)
         return same_person or (row.email is not None and sign_in.email == row.email)

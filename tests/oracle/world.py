@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models import Client, ContactRight, Practice, Row, Token, ViewerKind
 
+# The kinds of viewers that see the whole practice.
+PROGRAMS = (ViewerKind.DASHBOARD, ViewerKind.INTEGRATION)
+
 
 class Tables:
     """All rows of all tables."""
@@ -71,7 +74,7 @@ class World:
         """Return whether the client is one of the viewer's."""
         if self.token.kind is ViewerKind.CONTACT:
             return self.right(client_id) is not None
-        return self.token.kind is ViewerKind.DASHBOARD or self.token.client_id == client_id
+        return self.token.kind in PROGRAMS or self.token.client_id == client_id
 
     def opens(self, client_id: str) -> bool:
         """Return whether the viewer may read the client's bills."""
@@ -82,7 +85,7 @@ class World:
 
     def reads(self, document: Any) -> bool:
         """Return whether a document is visible; unshared ones are visible to the practice alone."""
-        shared = document.shared_at is not None or self.token.kind is ViewerKind.DASHBOARD
+        shared = document.shared_at is not None or self.token.kind in PROGRAMS
         return shared and self.opens(document.client_id)
 
     def may_pay(self, client_id: str) -> bool:

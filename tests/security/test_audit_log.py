@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from billing import audit_log
 from identity.tokens import Subject
-from models import AccessEntry, ContactRight, PaymentMethod, Scope
+from models import READ_SCOPES, AccessEntry, ContactRight, PaymentMethod, Scope
 from models.database import engine
 from tests.support.card_forms import keep, make_default
 from tests.support.payments import DECLINED, Paying, paying
@@ -21,7 +21,7 @@ from tests.support.portal import served
 pytestmark = pytest.mark.twins(4)
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-ALL = frozenset(Scope)
+ALL = READ_SCOPES
 LOG = """query Log($id: ID) { client(id: $id) { accessLog(first: 50) {
     nodes { at kind name action operation fields } totalCount } } }"""
 BALANCE = "query Balance($id: ID) { client(id: $id) { name balance { amount { amount } } } }"

@@ -11,7 +11,7 @@ import pytest
 from graphql import extend_schema, is_interface_type, parse
 
 from tests.security.isolation import contract, doors, ids, lists, papers, ways
-from tests.security.isolation.changes import CHANGERS, RESULTS, SIGN_INS, VIEWERS
+from tests.security.isolation.changes import CHANGERS, ENTERED, RESULTS, SIGN_INS, VIEWERS
 from tests.security.isolation.households import SORTS, STALE_SORTS, Bearer, founded
 from tests.security.isolation.links import LINKS
 from tests.security.isolation.matrix import Matrix, over
@@ -33,7 +33,7 @@ PROBES: dict[str, Probe] = {
     "search": lists.search,
     "without the scope": lists.without_the_scope,
 }
-TAKEN = {*ids.TAKERS, *CHANGERS, *SIGN_INS}
+TAKEN = {*ids.TAKERS, *CHANGERS, *ENTERED, *SIGN_INS}
 # These probes visit many rows per viewer, so each runs for one viewer of a kind. The guardian has
 # wards of every right.
 DEEP = ("links of links", "cursors of others", "filters")
@@ -53,6 +53,7 @@ WHOSE = {
     "dashboard of sums": STRANGERS | {"client"},
     "dashboard of money": STRANGERS | {"client"},
     "dashboard of everything": STRANGERS | {"client"},
+    "integration of everything": STRANGERS | {"client"},
 }
 
 

@@ -11,10 +11,11 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.security.isolation import doors, papers
-from tests.security.isolation.changes import CHANGERS, SIGN_INS
+from tests.security.isolation.changes import CHANGERS, ENTERED, SIGN_INS
 from tests.security.isolation.entrances import PEOPLE, Inside, signed_in
-from tests.security.isolation.households import CLIENTS, DASHBOARDS, OTHER, RIGHTS, SORTS, Bearer
-from tests.security.isolation.mutations import CHANGES, OWN
+from tests.security.isolation.entries import ENTRIES
+from tests.security.isolation.households import CLIENTS, OTHER, PROGRAMS, RIGHTS, SORTS, Bearer
+from tests.security.isolation.mutations import CHANGES, OWN, Change
 from tests.security.isolation.shut import changes_without_a_sign_in
 from tests.security.isolation.trying import changes_of_everybody
 from tests.security.test_isolation import DEEP, PROBES, STRANGERS, WHOSE
@@ -27,7 +28,7 @@ OUT = (CLIENTS[0], "guardian of several")
 # These probes visit many rows, so each runs for one of the people.
 FAR = (*DEEP, "links of all", "without the scope")
 CELLS = [(probe, sort) for probe in PROBES for sort in (OUT[1:] if probe in FAR else READERS)]
-CELLS += [("ids of everybody", sort) for sort in DASHBOARDS]
+CELLS += [("ids of everybody", sort) for sort in PROGRAMS]
 AT_LEAST = 5_000
 
 
@@ -98,14 +99,21 @@ async def test_every_kind_of_viewer_tried_to_change_rows_of_all_owners(inside: I
     assert changes >= AT_LEAST
     tried = {(what, sort, whose) for what, sort, whose in probes}
     for sort, everybody in WHOSE.items():
-        for what, change in CHANGES.items():
-            for whose in everybody if change.kind not in OWN else ("nowhere",):
+        for what, change in (CHANGES | ENTRIES).items():
+            for whose in owners_of(change, everybody):
                 assert (f"Mutation.{what}", sort, whose) in tried
 
 
+def owners_of(change: Change, everybody: set[str]) -> set[str]:
+    """Return the owners whose ids have to be tried. An id that would be written is not."""
+    if change.kind in OWN:
+        return {"nowhere"}
+    return everybody if change.kind != "cln" else STRANGERS
+
+
 def test_every_mutation_that_takes_an_id_is_tried() -> None:
-    places = {f"Mutation.{what.partition(',')[0]}" for what in CHANGES}
-    assert places == {*CHANGERS, *SIGN_INS}
+    places = {f"Mutation.{what.partition(',')[0]}" for what in CHANGES | ENTRIES}
+    assert places == {*CHANGERS, *ENTERED, *SIGN_INS}
 
 
 def test_mutations_are_tried_on_strangers_too(inside: Inside) -> None:

@@ -31,12 +31,13 @@ from tests.security.phi_leaks.marked import (
     TOKENS,
     WITHOUT,
     WORDS,
+    WRITING,
     World,
     hashes_of,
     told_by,
     world,
 )
-from tests.security.phi_leaks.requests import Asked, everything, much
+from tests.security.phi_leaks.requests import Asked, entered, everything, much
 from tests.security.test_scopes import PLAIN, SCHEMA
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
@@ -67,7 +68,7 @@ class Worlds:
         """Return the requests with ids of either practice; fewer for a single scope, which admits
         less.
         """
-        ask = everything if held == WITHOUT else much
+        ask = {WITHOUT: everything, WRITING: entered}.get(held, much)
         both = (ask(one, self.token_id(held)) for one in self.worlds)
         found = {repr(asked): asked for all_ in both for asked in all_}
         return [*found.values()]
@@ -158,6 +159,8 @@ async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Sco
     assert not found, f"{len(found)}: " + "\n".join(found[:10])
     assert {answer.status_code for answer in answers} <= {200, 400, 404}
     assert not [answer.text for answer in answers if '"INTERNAL"' in answer.text]
+    are_entered = any('"change":"ENTERED"' in answer.text for answer in answers)
+    assert are_entered is (held == WRITING)
     with_money = [answer for answer in answers if '"minorUnits":' in answer.text]
     assert (len(with_money) > 1) is bool(held & MONEYED)
 

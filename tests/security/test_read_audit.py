@@ -26,7 +26,7 @@ from execution import read_audit
 from execution.read_audit_rules import PERSONAL
 from graph.schema import schema as graph_schema
 from identity.tokens import Subject
-from models import AccessEntry, Client, Scope
+from models import READ_SCOPES, AccessEntry, Client
 from models.database import open_engine
 from models.ids import new_id
 from tests.support import postgres
@@ -45,7 +45,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
 
 
 async def dashboard(portal: Paying) -> str:
-    return await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+    return await portal.token(Subject(portal.practice_id), scopes=READ_SCOPES)
 
 
 async def reads_of(portal: Paying, count: int) -> list[Coroutine[Any, Any, int]]:
@@ -312,7 +312,7 @@ async def test_every_personal_field_is_entered(portal: Paying) -> None:
     types: list[Any] = [schema.type_map[name] for name in sorted(PERSONAL)]
     asked = {f"{type_.name}.{name}" for type_ in types for name in type_.fields}
     assert len(asked) > 60
-    token = await portal.token(scopes=frozenset(Scope))
+    token = await portal.token(scopes=READ_SCOPES)
     for root, declared in (("query", "$id: ID"), ("mutation", "$input: PayInput!")):
         of_root = [type_ for type_ in types if found[type_.name].root == root]
         for some in batched(of_root, 9):

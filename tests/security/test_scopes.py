@@ -18,7 +18,7 @@ from graphql import (
 from execution.pipeline import Request
 from execution.scopes import FIELDS, TYPES, required_scopes, scopes_of_field
 from graph.schema import schema
-from models import Scope
+from models import READ_SCOPES, Scope
 from planner.operation import Operation, parse_document, select_operation, validate_operation
 from tests.oracle.scopes import of_field
 from tests.support.comparison import Comparison
@@ -64,6 +64,7 @@ OPEN = {
     "what an own mutation comes to": {
         "CardAdded", "CardDeclined", "CardPrepared", "CardRemoved", "DefaultMade", "PayCanceled",
         "PayProcessing", "PayRequiresAction", "PaySucceeded"},
+    "what an entry comes to": {"ClientEntered", "InvoiceEntered", "PaymentEntered"},
 }  # fmt: skip
 
 
@@ -111,12 +112,29 @@ def test_list_of_scopes_names_existing_fields_only() -> None:
 def test_field_needs_the_scopes_of_its_type() -> None:
     assert scopes_of_field(SCHEMA, "Practice.invoices") == {Scope.BILLING_READ}
     assert scopes_of_field(SCHEMA, "Practice.revenue") == {Scope.AGGREGATES_READ}
-    assert scopes_of_field(SCHEMA, "Invoice.document") == ALL - {Scope.AGGREGATES_READ}
+    assert scopes_of_field(SCHEMA, "Invoice.document") == READ_SCOPES - {Scope.AGGREGATES_READ}
     assert scopes_of_field(SCHEMA, "Session.fee") == {Scope.BILLING_READ, PHI}
     assert scopes_of_field(SCHEMA, "PaySucceeded.payment") == {Scope.BILLING_READ}
     assert scopes_of_field(SCHEMA, "Mutation.pay") == {Scope.BILLING_READ}
+    assert scopes_of_field(SCHEMA, "Mutation.issueInvoice") == {Scope.BILLING_WRITE}
+    assert scopes_of_field(SCHEMA, "InvoiceEntered.invoice") == {Scope.BILLING_READ}
+    assert not scopes_of_field(SCHEMA, "InvoiceEntered.change")
     assert not scopes_of_field(SCHEMA, "Mutation.revokeSignIn")
     assert not scopes_of_field(SCHEMA, "Session.__typename")
+
+
+def test_every_mutation_needs_a_scope_or_is_about_the_viewers_own_sign_in() -> None:
+    own = {
+        "requestSignInLink",
+        "revokeSignIn",
+        "signIn",
+        "signInWithCode",
+        "signOut",
+        "switchViewer",
+    }
+    assert SCHEMA.mutation_type
+    fields = {name for name in SCHEMA.mutation_type.fields if f"Mutation.{name}" not in FIELDS}
+    assert fields == own
 
 
 # -- scopes of an operation ------------------------------------------------------------------------
@@ -271,7 +289,7 @@ GRANTED = [frozenset[Scope](), *(frozenset({scope}) for scope in Scope), ALL]
 
 def test_paths_reach_every_type_of_queries() -> None:
     changed = {"Mutation", "AmountChanged", *OPEN["signing in and out"]}
-    changed |= OPEN["what an own mutation comes to"]
+    changed |= OPEN["what an own mutation comes to"] | OPEN["what an entry comes to"]
     reached = {way.steps[-1][0] for way, _ in WAYS}
     refusals = {
         type_.name

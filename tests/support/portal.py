@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
 
 from billing.ledger.hash_chain import CHAINED, append
 from billing.ledger.locks import lock_client
@@ -43,6 +44,7 @@ class Portal:
         # Ids of one millisecond are in random order; the client gets the lower one.
         self.client_id, self.other_id = sorted([new_id(), new_id()])
         self.http: httpx.AsyncClient
+        self.application: Starlette
 
     async def insert(self, model: type[Row], *rows: Mapping[str, Any]) -> None:
         async with self.engine.begin() as conn:
@@ -112,6 +114,7 @@ async def served(url: str, **settings: Any) -> AsyncIterator[Portal]:
         await portal.fill()
         own = Settings(database_url=url, token_key=KEY, **given)
         application = app(own, local=local, now=portal.clock)
+        portal.application = application
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         async with (
             application.router.lifespan_context(application),

@@ -37,7 +37,7 @@ TABLES = (
 APPEND_ONLY = (
     "access_entry printed_document receipt allocation ledger_entry chain_link chain_root"
 ).split()
-SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ"
+SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ BILLING_WRITE"
 BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
 REASONS = (
     "GENERIC INSUFFICIENT_FUNDS EXPIRED_CARD INCORRECT_CVC INCORRECT_ZIP AUTHENTICATION_FAILED"
@@ -500,7 +500,7 @@ def upgrade() -> None:
     create_table(
         "token",
         *key(),
-        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD"), nullable=False),
+        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD INTEGRATION"), nullable=False),
         sa.Column("client_id", ID, nullable=True),
         sa.Column("contact_id", ID, nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
@@ -516,6 +516,10 @@ def upgrade() -> None:
             "(kind = 'CLIENT') = (client_id IS NOT NULL)"
             " AND (kind = 'CONTACT') = (contact_id IS NOT NULL)",
             name="one_subject",
+        ),
+        sa.CheckConstraint(
+            "(kind = 'INTEGRATION') = (CAST(scopes AS TEXT) LIKE '%\"BILLING_WRITE\"%')",
+            name="integration_writes",
         ),
         refers("client", "client_id"),
         refers("contact", "contact_id"),
@@ -556,7 +560,9 @@ def upgrade() -> None:
         sa.Column("client_id", ID, nullable=True),
         sa.Column("token_id", ID, nullable=True),
         sa.Column("actor_id", ID, nullable=True),
-        sa.Column("kind", chosen("kind", "CLIENT CONTACT DASHBOARD OPERATOR"), nullable=False),
+        sa.Column(
+            "kind", chosen("kind", "CLIENT CONTACT DASHBOARD INTEGRATION OPERATOR"), nullable=False
+        ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column(
             "action", chosen("action", "READ CHANGE SIGN_IN SIGN_OUT REFUSED"), nullable=False

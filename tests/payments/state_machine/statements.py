@@ -13,7 +13,7 @@ from billing.entry.client_ledger import ClientMaker
 from billing.entry.invoices import NewInvoice, NewLine
 from billing.entry.statements import StatementPeriod, issue_statement
 from identity.tokens import Subject
-from models import Scope, Statement
+from models import READ_SCOPES, Statement
 from tests.payments.state_machine import NewDatabase
 from tests.payments.state_machine.bookkeeping import Bookkeeping
 from tests.support.book_sums import Books
@@ -71,7 +71,7 @@ class Statements(Bookkeeping):
         """Compare each statement, and the reports as of each statement's last day."""
         await super().judge()
         portal = self.portal
-        token = await portal.token(Subject(portal.practice_id), scopes=frozenset(Scope))
+        token = await portal.token(Subject(portal.practice_id), scopes=READ_SCOPES)
         books = Books(portal.http, portal.engine, portal.practice_id, token, self.today())
         self.told["statements"] += await books.check_statements(portal.client_id)
         last_days = {one.period_end for one in await portal.all(Statement)}

@@ -18,6 +18,19 @@ CHANGERS = {
     "Mutation.removeCard(input.replacementId:)": "card",
 }
 
+# Entries of the practice's programs, which need a scope of their own.
+ENTERED = {
+    "Mutation.giveCredit(input.client.id:)": "client",
+    "Mutation.issueInvoice(input.client.id:)": "client",
+    "Mutation.issueInvoice(input.clinician.id:)": "clinician",
+    "Mutation.issueInvoice(input.lines.session.id:)": "session",
+    "Mutation.recordPayment(input.client.id:)": "client",
+    "Mutation.recordPayment(input.invoice.id:)": "invoice",
+    "Mutation.recordPayment(input.portions.invoice.id:)": "invoice",
+    "Mutation.upsertClient(input.clinician.id:)": "clinician",
+    "Mutation.voidInvoice(input.invoice.id:)": "invoice",
+}
+
 # A sign-in has an id, and is visible only to its own viewer; test_sign_ins probes it.
 SIGN_INS = {
     "Mutation.revokeSignIn(input.id:)": "sign-in",
@@ -58,4 +71,14 @@ RESULTS = {
     ("PaySucceeded", "client"),
     ("PaySucceeded", "payment"),
     ("PaymentInProgress", "payment"),
+    ("ClientEntered", "client"),
+    ("InvoiceEntered", "client"),
+    ("InvoiceEntered", "invoice"),
+    ("Mutation", "giveCredit"),
+    ("Mutation", "issueInvoice"),
+    ("Mutation", "recordPayment"),
+    ("Mutation", "upsertClient"),
+    ("Mutation", "voidInvoice"),
+    ("PaymentEntered", "client"),
+    ("PaymentEntered", "payment"),
 }

@@ -75,7 +75,7 @@ async def signed_in(url: str) -> AsyncIterator[Inside]:
 def addressed() -> Households:
     """Return households in which each person has an address, the same in each practice.
 
-    Only dashboards have other tokens.
+    Only programs have other tokens.
     """
     households = founded()
     for rows in households.rows.values():
@@ -89,8 +89,8 @@ def addressed() -> Households:
                     payment["state"] = state
             if state is PaymentState.CANCELED:
                 rows[Claim] = [one for one in rows[Claim] if one["client_id"] != client_id]
-    dashboards = [one for one in households.bearers if one.kind is ViewerKind.DASHBOARD]
-    households.bearers = dashboards
+    programs = [one for one in households.bearers if one.is_program]
+    households.bearers = programs
     return households
 
 

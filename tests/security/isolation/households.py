@@ -18,6 +18,7 @@ from sqlalchemy.types import TypeEngine
 from demo.many import NEVER
 from identity.tokens import PERSONAL_SCOPES, hashed, new_secret
 from models import (
+    READ_SCOPES,
     Client,
     ClientNamePart,
     Clinician,
@@ -62,15 +63,17 @@ TWIN_RIGHTS: Rights = {
     "contact who pays": {"Cleo Prieto": PAYS},
     "contact of nobody": {},
 }
-DASHBOARDS: Mapping[str, tuple[Scope, ...]] = {
+PROGRAMS: Mapping[str, tuple[Scope, ...]] = {
     "dashboard without a scope": (),
     "dashboard of sums": (Scope.AGGREGATES_READ,),
     "dashboard of money": (Scope.BILLING_READ,),
     "dashboard of money and health": (Scope.BILLING_READ, Scope.PHI_READ),
-    "dashboard of everything": tuple(Scope),
+    "dashboard of everything": tuple(sorted(READ_SCOPES)),
+    "integration that writes": (Scope.BILLING_WRITE,),
+    "integration of everything": tuple(Scope),
 }
 # Two of the clients have tokens; the other clients are strangers to them.
-SORTS = (*CLIENTS[:2], *RIGHTS, *DASHBOARDS)
+SORTS = (*CLIENTS[:2], *RIGHTS, *PROGRAMS)
 # These kinds of viewers also have tokens that do not work.
 STALE_SORTS = (CLIENTS[0], "guardian of several", "dashboard of everything")
 # The practice that should stay invisible to nearly all viewers.
@@ -91,6 +94,10 @@ class Bearer:
     secret: str = field(repr=False)
     # "live", or the reason why the token does not work.
     state: str = "live"
+
+    @property
+    def is_program(self) -> bool:
+        return self.subject_id is None
 
     @property
     def reads_health(self) -> bool:
@@ -285,8 +292,10 @@ class Guests:
                     can_pay=pays,
                 )
             self.bear(sort, ViewerKind.CONTACT, PERSONAL_SCOPES, contact_id)
-        for sort, scopes in DASHBOARDS.items():
-            self.bear(sort, ViewerKind.DASHBOARD, scopes, None)
+        for sort, scopes in PROGRAMS.items():
+            writes = Scope.BILLING_WRITE in scopes
+            kind = ViewerKind.INTEGRATION if writes else ViewerKind.DASHBOARD
+            self.bear(sort, kind, scopes, None)
 
     def bear(
         self, sort: str, kind: ViewerKind, scopes: tuple[Scope, ...], subject_id: str | None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from models import ViewerKind
 from tests.security.isolation.households import Bearer
 from tests.security.isolation.links import may_read, selection, told
 from tests.security.isolation.matrix import Matrix
@@ -139,7 +138,7 @@ async def one_client(matrix: Matrix, bearer: Bearer) -> None:
     asked = f"__typename {selection(matrix.schema, eyes, 'Client', 0)}"
     await each(matrix, eyes, "client", ids, asked)
     answer = await matrix.ask(bearer, f"{{ client {{ {asked} }} }}")
-    seen = [] if bearer.kind is ViewerKind.DASHBOARD else eyes.seen["Client"]
+    seen = [] if bearer.is_program else eyes.seen["Client"]
     expected = ["CLIENT_REQUIRED"] if len(seen) != 1 else []
     matrix.report.check(eyes, "Query.client", "self", codes(answer), expected)
     only = node(matrix, eyes, f"cli_{seen[0]['id']}") if len(seen) == 1 else None

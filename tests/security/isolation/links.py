@@ -66,7 +66,7 @@ def standing_on(eyes: Eyes, session: Thing) -> list[Thing]:
 
 
 def looked_after(eyes: Eyes, _: Thing) -> list[Thing]:
-    return [] if eyes.bearer.kind == "DASHBOARD" else eyes.seen["Client"]
+    return [] if eyes.bearer.is_program else eyes.seen["Client"]
 
 
 CLIENT, CLINICIAN = Link("Client", named("Client", "client_id")), "clinician_id"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models import ViewerKind
+from models import Scope, ViewerKind
 from tests.security.isolation.entrances import Inside, address
 from tests.security.isolation.households import Bearer
 from tests.security.isolation.sight import PREFIXES, Eyes, Thing
@@ -32,7 +32,7 @@ class Payer(Eyes):
             case ViewerKind.CONTACT:
                 right = self.right(client_id)
                 return right is not None and bool(right["can_pay"])
-            case ViewerKind.DASHBOARD:
+            case ViewerKind.DASHBOARD | ViewerKind.INTEGRATION:
                 return False
 
     def thing(self, name: str, id_: str) -> Thing | None:
@@ -73,7 +73,9 @@ class Change:
     """An argument of a mutation with an id of one kind.
 
     `judge` classifies an id as "hidden", "NotAllowed" or "reached". `path` is the path in the
-    refusal of a hidden id, `outcomes` the types for a reached one.
+    refusal of a hidden id, `outcomes` the types for a reached one. `scope` is the scope without
+    which the mutation is refused. `writes` says that a reached id would change append-only rows, so
+    that it is not tried.
     """
 
     field: str
@@ -82,12 +84,15 @@ class Change:
     outcomes: frozenset[str]
     input: Callable[[Inside, Payer, str], Mapping[str, Any]]
     judge: Callable[[Inside, Payer, str], tuple[str, str]]
+    scope: Scope | None = Scope.BILLING_READ
+    writes: Callable[[Payer, str], bool] = lambda _, __: False
 
     def query(self, bearer: Bearer) -> str:
         type_ = f"{self.field[0].upper()}{self.field[1:]}Input"
         payment = "payment { id }"
         more = f"... on PaymentOutcome {{ {payment} }} ... on PaymentInProgress {{ {payment} }}"
-        told = more if "ay" in self.field and bearer.reads_bills else ""
+        is_paying = "ay" in self.field and self.scope is Scope.BILLING_READ
+        told = more if is_paying and bearer.reads_bills else ""
         return (
             f"mutation M($i: {type_}!) {{ {self.field}(input: $i) {{ __typename {told}"
             " ... on UserError { code message path } } }"
@@ -167,7 +172,7 @@ def own_sign_in(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
         for one in inside.households.bearers
         if (one.practice, address(one.sort)) == (here.practice, address(here.sort))
         and one.state == "live"
-        and ViewerKind.DASHBOARD not in (one.kind, here.kind)
+        and not (one.is_program or here.is_program)
     ]
     return ("reached" if id_[4:] in [one.token_id for one in mine] else "hidden"), "id"
 
@@ -179,7 +184,7 @@ def own_identity(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
         one.subject_id
         for one in inside.households.bearers
         if (one.practice, address(one.sort)) == (here.practice, address(here.sort))
-        and ViewerKind.DASHBOARD not in (one.kind, here.kind)
+        and not (one.is_program or here.is_program)
     ]
     return ("reached" if id_[4:] in mine else "hidden"), "id"
 

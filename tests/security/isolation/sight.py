@@ -209,7 +209,7 @@ class Eyes:
                 return client_id == self.bearer.subject_id
             case ViewerKind.CONTACT:
                 return self.right(client_id) is not None
-            case ViewerKind.DASHBOARD:
+            case ViewerKind.DASHBOARD | ViewerKind.INTEGRATION:
                 return True
 
     def opens(self, client_id: str) -> bool:
@@ -223,7 +223,7 @@ class Eyes:
 
     def reads(self, document: Thing) -> bool:
         """Return whether a document is visible: an unshared one only to the practice."""
-        shared = document["shared_at"] is not None or self.bearer.kind is ViewerKind.DASHBOARD
+        shared = document["shared_at"] is not None or self.bearer.is_program
         return shared and self.opens(document["client_id"])
 
 
@@ -269,7 +269,7 @@ def relation(eyes: Eyes, name: str, thing: Thing) -> str:
         return "everybody"
     owner = thing["id"] if name == "Client" else thing["client_id"]
     match eyes.bearer.kind:
-        case ViewerKind.DASHBOARD:
+        case ViewerKind.DASHBOARD | ViewerKind.INTEGRATION:
             return "client"
         case ViewerKind.CLIENT if owner == eyes.bearer.subject_id:
             return "self"

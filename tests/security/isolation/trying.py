@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from models import AccessAction, AccessEntry, Client, Contact, Token
+from models import AccessAction, AccessEntry, Client, Contact, Scope, Token
 from tests.security.isolation.entrances import Inside, address
+from tests.security.isolation.entries import ENTRIES
 from tests.security.isolation.households import Bearer
 from tests.security.isolation.ids import NOWHERE, Asked, some
 from tests.security.isolation.mutations import (
@@ -91,9 +92,9 @@ async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
     """Try each argument with the ids of all owners; then assert that no other row has changed."""
     payer = Payer(inside.matrix.facts[bearer.practice], bearer)
     ids, recorded = some(inside.matrix, payer), await record(inside)
-    for what, one in CHANGES.items():
+    for what, one in (CHANGES | ENTRIES).items():
         nothing = await sent(inside, payer, one, nowhere(one.kind))
-        for id_, whose in asked_of(inside, payer, one.kind, ids):
+        for id_, whose in tried_with(inside, payer, one, ids):
             await probe(inside, payer, (f"Mutation.{what}", whose), one, id_, nothing)
         await misnamed(inside, payer, what, one, ids)
     left = [str(one) for one in await inside.rows.differences()]
@@ -101,6 +102,14 @@ async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
     strange = [one for key, one in (await record(inside)).items() if key not in recorded]
     wrong = [str(one) for one in strange if not may_be_recorded(inside, payer, one)]
     inside.matrix.report.check(payer, "what is recorded", "everybody", wrong, [])
+
+
+def tried_with(inside: Inside, payer: Payer, change: Change, ids: list[Asked]) -> list[Asked]:
+    """Return the ids to try: without the scope of an entry only one of each owner."""
+    asked = [*asked_of(inside, payer, change.kind, ids)]
+    if change.scope is Scope.BILLING_WRITE and change.scope not in payer.bearer.scopes:
+        return [*{whose: (id_, whose) for id_, whose in asked}.values()]
+    return [one for one in asked if not change.writes(payer, one[0])]
 
 
 async def probe(
@@ -142,7 +151,7 @@ async def misnamed(
 
 def foretold(inside: Inside, payer: Payer, change: Change, id_: str) -> tuple[str, str]:
     """Return the expected outcome of an id, and its form in the response."""
-    if change.kind not in OWN and not payer.bearer.reads_bills:
+    if change.kind not in OWN and change.scope not in payer.bearer.scopes:
         return OUT_OF_SCOPE, OUT_OF_SCOPE
     judged, path = change.judge(inside, payer, id_)
     return judged, f"NotFound at input.{path}" if judged == "hidden" else judged
@@ -171,7 +180,7 @@ def came_to(payer: Payer, change: Change, response: httpx.Response, id_: str) ->
     type_ = str(found["__typename"])
     if type_ == "NotFound":
         assert found["code"] == "NOT_FOUND"
-        return f"NotFound at {'.'.join(found['path'])}"
+        type_ = f"NotFound at {'.'.join(found['path'])}"
     return "reached" if type_ in change.outcomes else type_
 
 

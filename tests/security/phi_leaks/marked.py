@@ -15,7 +15,7 @@ from typing import Any
 
 import models
 from identity.tokens import PREFIX, SECRET_LENGTH, checksum, hashed
-from models import Scope, ViewerKind
+from models import READ_SCOPES, Scope, ViewerKind
 from models.names import fold_name, name_parts
 from tests.security.isolation.households import family
 from tests.support.portal import KEY
@@ -55,14 +55,16 @@ OTHERS: dict[type[models.Row], dict[str, Any]] = {
 # The letterhead of a superbill names the therapist; that of an invoice names the practice.
 OF_PROVIDERS = ("name", "credentials", "licence_number", "phone", *ADDRESS)
 Rows = dict[type[models.Row], list[Entered]]
-WITHOUT = frozenset(Scope) - {Scope.PHI_READ}
-HELD = (WITHOUT, *(frozenset({scope}) for scope in sorted(WITHOUT)), frozenset[Scope]())
+WITHOUT = READ_SCOPES - {Scope.PHI_READ}
+# A program that also enters data.
+WRITING = WITHOUT | {Scope.BILLING_WRITE}
+HELD = (WITHOUT, WRITING, *(frozenset({scope}) for scope in sorted(WRITING)), frozenset[Scope]())
 
 
-# The texts of dashboards' tokens, the same in both practices; the last may read everything.
+# The texts of programs' tokens, the same in both practices; the last may read everything.
 TOKENS = {
     held: f"{PREFIX}{letter * SECRET_LENGTH}{checksum(letter * SECRET_LENGTH)}"
-    for held, letter in zip((*HELD, frozenset(Scope)), "abcdef", strict=True)
+    for held, letter in zip((*HELD, frozenset(Scope)), "abcdefgh", strict=True)
 }
 
 
@@ -112,11 +114,11 @@ def world(word: str, *, backward: bool) -> World:
 
 
 def bear(books: Books) -> None:
-    """Insert dashboards' tokens, and audit entries of reads by one of them."""
+    """Insert programs' tokens, and audit entries of reads by one of them."""
     for held, text in TOKENS.items():
         row = books.enter(
             models.Token,
-            kind=ViewerKind.DASHBOARD,
+            kind=(ViewerKind.INTEGRATION if Scope.BILLING_WRITE in held else ViewerKind.DASHBOARD),
             name="Dashboard",
             hash=hashed(text, KEY),
             scopes=sorted(held),

@@ -46,6 +46,12 @@ def much(world: World, token_id: str) -> Iterator[Asked]:
     yield from papers(world, token_id)
 
 
+def entered(world: World, token_id: str) -> Iterator[Asked]:
+    """Yield entries with existing ids, with unknown ones and with names, and what they left."""
+    yield from entries(world)
+    yield from much(world, token_id)
+
+
 def beginnings(world: World) -> list[str]:
     """Return guesses of names: whole ones, beginnings, other cases and accents."""
     first, last = world.markers[0], world.rows[models.Client][-1]["name"]
@@ -219,6 +225,48 @@ def mutations(world: World) -> Iterator[Asked]:
             told = "__typename ... on UserError { code message path }"
             query = f"mutation ($i: {type_}!) {{ {change}(input: $i) {{ {told} }} }}"
             yield Asked(query, {"i": given})
+
+
+# The results without the ids of new rows, which no two practices share.
+ENTERED = """__typename ... on UserError { code message path } ... on Entry { change }
+    ... on ClientEntered { client { balance { amount { amount minorUnits } } } }
+    ... on InvoiceEntered { invoice { number status total { amount } amountDue { amount } }
+        client { balance { payable { amount } } } }
+    ... on PaymentEntered { payment { status amount { amount } receipt { number }
+        allocations { amount { amount } } } client { balance { amount { amount } } } }"""
+
+
+def entries(world: World) -> Iterator[Asked]:
+    """Yield each entry for two clients, by an id, by a name, and by a key that is a name."""
+    ids = [f"cli_{id_}" for id_ in (*world.ids(models.Client)[:2], NOWHERE)]
+    named = {"externalId": {"source": "probe", "id": world.markers[0]}}
+    known: list[Mapping[str, Any]] = [{"id": id_} for id_ in ids]
+    clients = [*known, {"id": world.markers[0]}, named]
+    for number, client in enumerate(clients):
+        for entry, given in entry_inputs(world, number, client):
+            type_ = f"{entry[0].upper()}{entry[1:]}Input"
+            query = f"mutation ($i: {type_}!) {{ {entry}(input: $i) {{ {ENTERED} }} }}"
+            # The same record again, and one with a name in its key.
+            for key in (f"{number}", f"{number}", world.markers[number]):
+                yield Asked(query, {"i": given | {"externalId": {"source": "probe", "id": key}}})
+            for name, value in given.items():
+                if isinstance(value, str):
+                    yield Asked(query, {"i": {**given, name: world.markers[0], **named}})
+
+
+def entry_inputs(
+    world: World, number: int, client: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    money = {"amount": "3.00", "currency": "USD"}
+    text = f"Text {number}"
+    lines = [{"description": text, "unitPrice": money}]
+    session = {"id": f"ses_{world.ids(models.Session)[number]}"}
+    yield "upsertClient", {"name": text, "clinician": {"id": f"cln_{NOWHERE}"}}
+    yield "upsertClient", {"name": text, "email": f"{number}@example.org"}
+    yield "issueInvoice", {"client": client, "lines": lines, "notes": text}
+    yield "issueInvoice", {"client": client, "lines": [{"session": session}]}
+    yield "recordPayment", {"client": client, "amount": money, "method": "CASH"}
+    yield "giveCredit", {"client": client, "amount": money, "description": text}
 
 
 # -- exports and documents -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 from demo.many import NEVER
 from models import (
+    READ_SCOPES,
     AccessAction,
     AccessEntry,
     Client,
@@ -38,7 +39,7 @@ from tests.support.practices.histories import Lives
 from tests.support.practices.random_values import MOMENT, NAMES, NOW, TODAY, Draws
 
 CURRENCIES = ("USD", "JPY", "KWD")
-EVERYTHING = tuple(Scope)
+EVERYTHING = tuple(sorted(READ_SCOPES))
 ADDRESS, FORMER = "Someone@example.org", "address.of.before@example.org"
 PERSONAL = (Scope.BILLING_READ, Scope.DOCUMENTS_READ, Scope.PHI_READ)
 
@@ -215,11 +216,12 @@ class Founding(Draws):
         }
         self.token("client who signed in", ViewerKind.CLIENT, PERSONAL, **signed_in)
         self.token("dashboard", ViewerKind.DASHBOARD, EVERYTHING)
-        without = tuple(scope for scope in Scope if scope is not Scope.PHI_READ)
+        without = tuple(scope for scope in EVERYTHING if scope is not Scope.PHI_READ)
         self.token("dashboard without phi", ViewerKind.DASHBOARD, without)
         bills = (Scope.BILLING_READ, Scope.PHI_READ)
         self.token("dashboard without documents", ViewerKind.DASHBOARD, bills)
         self.token("dashboard of sums", ViewerKind.DASHBOARD, (Scope.AGGREGATES_READ,))
+        self.token("integration", ViewerKind.INTEGRATION, tuple(Scope))
 
     def sign_ins(self, kind: ViewerKind, email: str | None, **subject: str) -> None:
         """Insert sign-ins that work, some of the same moment, and some that ended in each way."""

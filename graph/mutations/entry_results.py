@@ -1,0 +1,153 @@
+"""Results of entries: what was entered, or the reason of the refusal."""
+
+from typing import Annotated
+
+import strawberry
+
+from billing.entry.rows import EntryChange
+from billing.errors import ErrorCode
+from graph.mutations.payment_results import (
+    InvalidInput,
+    NotFound,
+    PaymentInProgress,
+    UserError,
+    code,
+    message,
+    path,
+    payment,
+)
+from graph.types.client import Client
+from graph.types.invoice import Invoice
+from graph.types.payment import Payment
+from planner.outcome import OutcomeRow
+from planner.sources import ToOne, Value, field
+from resolvers import clients, invoices
+
+MORE = " More members may be added."
+
+change = field(
+    Value[OutcomeRow](lambda outcome: outcome.text("change")),
+    description="What the mutation has done.",
+)
+client = field(ToOne(clients.of_result), description="The client, after the entry.")
+invoice = field(ToOne(invoices.of_outcome), description="The invoice, after the entry.")
+
+
+@strawberry.interface(
+    description="An entry of the practice: made now, or before from the same record."
+)
+class Entry:
+    change: EntryChange = change
+
+
+@strawberry.type(description="An entry about a client.")
+class ClientEntered(Entry):
+    change: EntryChange = change
+    client: Client = client
+
+
+@strawberry.type(description="An entry about an invoice.")
+class InvoiceEntered(Entry):
+    change: EntryChange = change
+    invoice: Invoice = invoice
+    client: Client = client
+
+
+@strawberry.type(description="An entry about a payment.")
+class PaymentEntered(Entry):
+    change: EntryChange = change
+    payment: Payment = payment
+    client: Client = client
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+@strawberry.type(description="A session is on another invoice.")
+class AlreadyInvoiced(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(description="The invoice is void.")
+class InvoiceIsVoid(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(description="The amount is more than what is due of the invoice, or billed by it.")
+class ExceedsAmountDue(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(description="The amount is more than the client's unused credit.")
+class ExceedsFunds(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(description="The amounts are more than the payment, or than what is left of it.")
+class ExceedsPayment(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(description="Another document has the number.")
+class NumberTaken(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(
+    description="The key was used for a record with other values. An issued document and a payment"
+    " never change: correct them by entries of their own, and send a new record with a new key."
+)
+class ChangedAfterEntry(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+# -- results ---------------------------------------------------------------------------------------
+
+ClientEntryResult = Annotated[
+    ClientEntered | ExceedsFunds | PaymentInProgress | ChangedAfterEntry | NotFound | InvalidInput,
+    strawberry.union(
+        "ClientEntryResult", description=f"The result of an entry about a client.{MORE}"
+    ),
+]
+InvoiceEntryResult = Annotated[
+    InvoiceEntered
+    | AlreadyInvoiced
+    | InvoiceIsVoid
+    | ExceedsAmountDue
+    | ExceedsFunds
+    | NumberTaken
+    | PaymentInProgress
+    | ChangedAfterEntry
+    | NotFound
+    | InvalidInput,
+    strawberry.union(
+        "InvoiceEntryResult", description=f"The result of an entry about an invoice.{MORE}"
+    ),
+]
+PaymentEntryResult = Annotated[
+    PaymentEntered
+    | InvoiceIsVoid
+    | ExceedsAmountDue
+    | ExceedsPayment
+    | PaymentInProgress
+    | ChangedAfterEntry
+    | NotFound
+    | InvalidInput,
+    strawberry.union(
+        "PaymentEntryResult", description=f"The result of an entry about a payment.{MORE}"
+    ),
+]
