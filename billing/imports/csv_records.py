@@ -129,9 +129,8 @@ class CsvReader:
             wrong, remedy = "has no heading", "name the columns in the first line"
             self.source.complain(1, "", Complaint(wrong, remedy, "MISSING"))
             return None
-        split = {mark: next(csv.reader([first], delimiter=mark), []) for mark in SEPARATORS}
-        separator = max(SEPARATORS, key=lambda mark: len(split[mark]))
-        names = [name.strip() for name in split[separator]]
+        separator = max(SEPARATORS, key=first.count)
+        names = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
         if len(names) > MOST_COLUMNS:
             wrong = f"has {len(names):,} columns"
             raise Complaint(wrong, f"a file has at most {MOST_COLUMNS}", "UNKNOWN_COLUMN")
