@@ -1,11 +1,12 @@
 """The entry of one client's records, in the order of their days, by the writers."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+from billing.document_numbers import KINDS, Serial
 from billing.entry.client_ledger import ClientLedger, ClientMaker, enter_in_memory
 from billing.entry.credits import Credit, give_credit
 from billing.entry.errors import EntryError, EntryErrorCode
@@ -25,7 +26,7 @@ from billing.imports.client_records import ClientRecords
 from billing.imports.columns import BY_NAME
 from billing.imports.faults import Faults
 from billing.imports.staging import StagedRow, Staging
-from models import ChainLink, ExternalReference
+from models import ChainLink, DocumentKind, ExternalReference
 from models.ids import IdSequence
 
 # The columns of fields whose names differ.
@@ -67,11 +68,12 @@ class ImportContext:
     source: str
     now: dt.datetime
     today: dt.date
+    prefixes: Mapping[DocumentKind, str]
     allocates_by_file: bool
+    counts: dict[str, dict[str, int]]
     clinicians: dict[str, str] = field(default_factory=dict)
     contacts: dict[str, str] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
     touched: Touched = field(default_factory=Touched)
 
     def count(self, file: str, outcome: str) -> None:
@@ -363,7 +365,7 @@ class ClientImport:
         """Number and link the rows of an entry, and keep them to be written."""
         for document in new_documents(operations):
             assert serial is not None
-            give_number(document, serial)
+            give_number(document, Serial(serial, self.context.prefixes[KINDS[document.table]]))
         context, self.is_changed = self.context, True
         context.operations += operations
         if not self.account.is_new:

@@ -22,7 +22,7 @@ from billing.imports.csv_records import SourceRecord
 from billing.imports.faults import Fault, Faults
 from billing.imports.people_import import enter_client, enter_clinicians, enter_contacts
 from billing.imports.references import note_known
-from billing.imports.serials import new_documents_of, serials_given
+from billing.imports.serials import Numbering, new_documents_of, serials_given
 from billing.imports.staging import Staging
 from billing.imports.totals import Proof, TotalsCheck
 from billing.imports.values import Formats
@@ -144,7 +144,7 @@ class ImportRun:
             async with serials_given(
                 self.engine, conn, self.staging, practice_id, numbering, is_trial=is_trial
             ):
-                await self.enter_all(conn)
+                await self.enter_all(conn, numbering)
                 await (conn.rollback() if is_trial else conn.commit())
         self.is_imported = not is_trial
 
@@ -152,9 +152,9 @@ class ImportRun:
         if self.faults.count:
             raise ImportRefused
 
-    async def enter_all(self, conn: AsyncConnection) -> None:
+    async def enter_all(self, conn: AsyncConnection, numbering: Numbering) -> None:
         """Enter people first, then the records of all clients, and compare the totals."""
-        context = await self.context(conn)
+        context = await self.context(conn, numbering)
         writer = await RowWriter.of(self.engine, conn, context)
         enter_clinicians(context)
         await enter_contacts(context, conn)
@@ -170,7 +170,7 @@ class ImportRun:
         self.refuse_faults()
         await writer.stamp_versions()
 
-    async def context(self, conn: AsyncConnection) -> ImportContext:
+    async def context(self, conn: AsyncConnection, numbering: Numbering) -> ImportContext:
         facts = await read_practice_facts(conn, self.request.practice_id)
         return ImportContext(
             facts,
@@ -179,8 +179,9 @@ class ImportRun:
             self.request.source,
             self.now,
             local_day(self.now, facts.time_zone),
+            numbering.prefixes,
             "allocations" in self.staging.staged,
-            counts=self.counts,
+            self.counts,
         )
 
     async def compare_totals(self, conn: AsyncConnection) -> None:

@@ -5,7 +5,7 @@ payments get their receipts meanwhile, the serials are reserved in a short trans
 back if nothing is imported.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.document_numbers import count_up, serial_of
+from billing.document_numbers import count_up, prefix_of, serial_of
 from billing.imports.columns import BY_NAME
 from billing.imports.faults import Faults
 from billing.imports.references import chunks
@@ -51,6 +51,7 @@ class Block:
 class Numbering:
     """The serials of new documents: their own, where their number has one that is free."""
 
+    prefixes: Mapping[DocumentKind, str]
     own: dict[int, int]
     invoices: Sequence[int]
     balances: Sequence[int]
@@ -66,6 +67,10 @@ async def new_documents_of(
     conn: AsyncConnection, staging: Staging, practice_id: str, faults: Faults
 ) -> Numbering:
     """Find the documents that need a serial. Refuse numbers that are taken."""
+    prefixes = {
+        kind: await prefix_of(conn, practice_id, kind)
+        for kind in (DocumentKind.INVOICE, DocumentKind.RECEIPT)
+    }
     numbered = {row["line"]: row["number"] for row in staging.select(NEW_INVOICES)}
     by_number = {number: line for line, number in numbered.items() if number}
     for taken in await taken_values(conn, Invoice.number, practice_id, by_number):
@@ -75,7 +80,7 @@ async def new_documents_of(
     serials = {
         line: serial
         for number, line in by_number.items()
-        if (serial := serial_of(DocumentKind.INVOICE, number)) is not None
+        if (serial := serial_of(prefixes[DocumentKind.INVOICE], number)) is not None
     }
     taken_serials = set(
         await taken_values(conn, Invoice.serial, practice_id, dict.fromkeys(serials.values()))
@@ -86,6 +91,7 @@ async def new_documents_of(
             own[line] = serial
             taken_serials.add(serial)
     return Numbering(
+        prefixes,
         own,
         [line for line in numbered if line not in own],
         [row["line"] for row in staging.select(NEW_BALANCES)],
@@ -171,7 +177,7 @@ async def reserve(
     """Move the counter past a block of serials, and past the documents' own ones."""
     table: Any = Invoice if kind is DocumentKind.INVOICE else Receipt
     highest = select(func.max(table.serial)).where(table.practice_id == practice_id)
-    before = await count_up(conn, practice_id, kind, 0, DocumentCounter.last)
+    before, _ = await count_up(conn, practice_id, kind, 0, DocumentCounter.last)
     used = max(before, own, await conn.scalar(highest) or 0)
     counter = update(DocumentCounter).where(*of_counter(practice_id, kind))
     await conn.execute(counter.values(last=used + count))
