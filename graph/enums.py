@@ -201,6 +201,7 @@ described(
     CASH="Cash.",
     CHECK="A check.",
     BANK_TRANSFER="A bank transfer.",
+    INSURANCE="A payment by an insurer.",
     CREDIT="Unused credit: nothing was charged.",
     OTHER="Another method.",
 )

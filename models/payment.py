@@ -21,6 +21,7 @@ class PaymentMethodKind(enum.StrEnum):
     CASH = "CASH"
     CHECK = "CHECK"
     BANK_TRANSFER = "BANK_TRANSFER"
+    INSURANCE = "INSURANCE"
     CREDIT = "CREDIT"
     OTHER = "OTHER"
 

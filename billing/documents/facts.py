@@ -43,6 +43,7 @@ METHODS = {
     PaymentMethodKind.CASH: "Cash",
     PaymentMethodKind.CHECK: "Check",
     PaymentMethodKind.BANK_TRANSFER: "Bank transfer",
+    PaymentMethodKind.INSURANCE: "Insurance",
     PaymentMethodKind.CREDIT: "Credit",
     PaymentMethodKind.OTHER: "Other",
 }

@@ -5,7 +5,7 @@ All amounts are computed by `billing/ledger/`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -71,7 +71,8 @@ class ClientLedger:
     """The rows of a client's account, in the order of their entry.
 
     `allocated` has the sums of allocations by their source; sources with nothing left keep their
-    place.
+    place. `unused` has the part of each payment that is neither allocated nor given back, and
+    `open_invoices` the invoices with an amount due.
     """
 
     practice: PracticeFacts
@@ -81,6 +82,8 @@ class ClientLedger:
     entries: list[Values] = field(default_factory=list)
     payments: dict[str, Values] = field(default_factory=dict)
     allocated: Counter[Source] = field(default_factory=Counter)
+    unused: Counter[str] = field(default_factory=Counter)
+    open_invoices: dict[str, InvoiceRecord] = field(default_factory=dict)
     invoiced_sessions: set[str] = field(default_factory=set)
     open_disputes: set[str] = field(default_factory=set)
     disputed_invoices: set[str] = field(default_factory=set)
@@ -103,10 +106,11 @@ class ClientLedger:
     def amounts_due(self, *, also_disputed: bool = False) -> AmountsDue:
         """Return the amounts due, the oldest invoice first, as `allocation.owed` reads them."""
         in_order = sorted(
-            self.invoices.values(), key=lambda one: (one.values["issued_on"], one.values["serial"])
+            self.open_invoices.values(),
+            key=lambda one: (one.values["issued_on"], one.values["serial"]),
         )
         held = set() if also_disputed else self.disputed_invoices
-        owed = [AmountDue(one.id, one.due) for one in in_order if one.due and one.id not in held]
+        owed = [AmountDue(one.id, one.due) for one in in_order if one.id not in held]
         return AmountsDue(owed, self.unallocated)
 
     # -- rows --------------------------------------------------------------------------------------
@@ -172,18 +176,36 @@ class ClientLedger:
         self.entries.append(values)
         if values["invoice_id"] is None:
             self.funds += values["amount_minor"]
+            self.use(values["payment_id"], values["amount_minor"])
             return
         invoice = self.invoices[values["invoice_id"]]
         invoice.entries.append(values)
         invoice.billed += values["amount_minor"]
+        self.note_due(invoice)
 
     def add_allocation(self, values: Values) -> None:
         minor, invoice_id = values["amount_minor"], values["invoice_id"]
         self.invoices[invoice_id].paid += minor
+        self.note_due(self.invoices[invoice_id])
         self.allocated_minor += minor
+        if not values["is_credit"]:
+            self.use(values["payment_id"], minor)
         self.allocated[Source(invoice_id, values["payment_id"], values["is_credit"])] += minor
         if values["dispute_id"] in self.open_disputes:
             self.disputed_invoices.add(invoice_id)
+
+    def use(self, payment_id: str | None, minor: int) -> None:
+        """Lower the unused part of a payment; the payment itself, which is negative, raises it."""
+        if payment_id is not None:
+            self.unused[payment_id] -= minor
+            if not self.unused[payment_id]:
+                del self.unused[payment_id]
+
+    def note_due(self, invoice: InvoiceRecord) -> None:
+        if invoice.due:
+            self.open_invoices[invoice.id] = invoice
+        else:
+            self.open_invoices.pop(invoice.id, None)
 
     def add_payment(self, values: Values) -> None:
         self.payments[values["id"]] = values
@@ -226,21 +248,35 @@ async def read_client_ledger(
     conn: AsyncConnection, practice: PracticeFacts, client_id: str
 ) -> ClientLedger:
     """Read a client's rows. The caller has locked the client."""
-    client = await rows_of(conn, Client, Client.practice_id == practice.id, Client.id == client_id)
-    if not client:
+    found = await read_client_ledgers(conn, practice, [client_id])
+    if not found:
         raise no_such("client", "client_id")
-    ledger = ClientLedger(practice, client[0])
+    return found[client_id]
+
+
+async def read_client_ledgers(
+    conn: AsyncConnection, practice: PracticeFacts, client_ids: Sequence[str]
+) -> dict[str, ClientLedger]:
+    """Read the rows of several clients, by the clients' ids. The caller has locked the clients."""
+    these = Client.practice_id == practice.id, Client.id.in_(client_ids)
+    ledgers = {
+        one["id"]: ClientLedger(practice, one) for one in await rows_of(conn, Client, *these)
+    }
+    owners: dict[str, str] = {}
     for table in ADDED:
-        for values in await rows_of(conn, table, *of_client(table, practice.id, client_id)):
-            ledger.apply(Insertion(table, values))
-    return ledger
+        for values in await rows_of(conn, table, *of_clients(table, practice.id, client_ids)):
+            if table is Invoice:
+                owners[values["id"]] = values["client_id"]
+            owner = owners[values["invoice_id"]] if table is InvoiceLine else values["client_id"]
+            ledgers[owner].apply(Insertion(table, values))
+    return ledgers
 
 
-def of_client(table: Any, practice_id: str, client_id: str) -> tuple[Any, ...]:
-    """Return the conditions for the rows of a table that belong to a client."""
+def of_clients(table: Any, practice_id: str, client_ids: Sequence[str]) -> tuple[Any, ...]:
+    """Return the conditions for the rows of a table that belong to some clients."""
     if table is not InvoiceLine:
-        return table.practice_id == practice_id, table.client_id == client_id
-    invoices = select(Invoice.id).where(*of_client(Invoice, practice_id, client_id))
+        return table.practice_id == practice_id, table.client_id.in_(client_ids)
+    invoices = select(Invoice.id).where(*of_clients(Invoice, practice_id, client_ids))
     return InvoiceLine.practice_id == practice_id, InvoiceLine.invoice_id.in_(invoices)
 
 

@@ -20,6 +20,7 @@ DESCRIPTIONS = {
     PaymentMethodKind.CHECK: "Payment by check",
     PaymentMethodKind.BANK_TRANSFER: "Payment by bank transfer",
     PaymentMethodKind.CARD: "Payment by card",
+    PaymentMethodKind.INSURANCE: "Payment by insurance",
     PaymentMethodKind.OTHER: "Payment",
 }
 
@@ -36,7 +37,7 @@ class OutsidePayment:
     """Money that was received outside the portal, on a day until today.
 
     It is put toward one invoice, or toward the given portions, or else toward the oldest invoices;
-    the rest is unallocated.
+    the rest is unallocated. The history shows the reference, as a check's number, and the payer.
     """
 
     kind: ClassVar[str] = "payment"
@@ -46,6 +47,8 @@ class OutsidePayment:
     paid_on: dt.date | None = None
     invoice_id: str | None = None
     portions: Sequence[Portion] | None = None
+    payer: str | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in DESCRIPTIONS:
@@ -58,6 +61,14 @@ class OutsidePayment:
         check.check_ids("portions.invoice_id", [one.invoice_id for one in self.portions or ()])
         if self.invoice_id is not None and self.portions is not None:
             raise check.invalid("portions", "are given beside an invoice")
+        check.check_optional_text("payer", self.payer)
+        check.check_optional_text("reference", self.reference, 50)
+
+    @property
+    def description(self) -> str:
+        reference = f" {self.reference}" if self.reference else ""
+        payer = f" from {self.payer}" if self.payer else ""
+        return f"{DESCRIPTIONS[self.method]}{reference}{payer}"
 
 
 def record_payment(draft: Draft, ledger: ClientLedger, wanted: OutsidePayment) -> str:
@@ -77,7 +88,7 @@ def record_payment(draft: Draft, ledger: ClientLedger, wanted: OutsidePayment) -
         created_on=paid_on,
         paid_at=ledger.practice.moment_of(paid_on, draft.stamp),
     )
-    enter_success(draft, payment, shares, paid_on, DESCRIPTIONS[wanted.method])
+    enter_success(draft, payment, shares, paid_on, wanted.description)
     return str(payment["id"])
 
 

@@ -39,7 +39,11 @@ class PracticeFacts:
         """
         if day == stamp.today:
             return stamp.now
-        return dt.datetime.combine(day, dt.time(12), zone(self.time_zone)).astimezone(dt.UTC)
+        return self.local_moment(day, dt.time(12))
+
+    def local_moment(self, day: dt.date, time: dt.time) -> dt.datetime:
+        """Return a time of day in the practice's time zone."""
+        return dt.datetime.combine(day, time, zone(self.time_zone)).astimezone(dt.UTC)
 
     def letterhead(self, clinician_id: str | None = None) -> str:
         """Return the id of the clinician's letterhead, or of the practice's if there is none."""

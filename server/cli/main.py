@@ -114,6 +114,31 @@ def load_demo(
     load_demo.load_practices(settings_from_environment(), clients, practices, seed)
 
 
+@app.command("import")
+def import_records(
+    folder: Annotated[Path, typer.Argument(help="The folder or ZIP file with the CSV files.")],
+    practice: Annotated[str, typer.Option(help="The practice: pra_…")],
+    source: Annotated[
+        str, typer.Option(help="The name of the other system, whose ids the records keep.")
+    ] = "import",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check and enter everything, then roll it back.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Import a practice's clients, sessions, invoices and payments, or nothing.
+
+    The same files again change nothing. Exit with 1 if there are faults.
+    """
+    from server.cli import import_records as importing
+
+    command = importing.ImportCommand(folder, practice, source, dry_run)
+    report = run(command.run(settings_from_environment()))
+    typer.echo(importing.as_json(report) if json else "\n".join(importing.lines_of(report)))
+    if report.fault_count:
+        raise typer.Exit(1)
+
+
 @app.command("schema")
 def print_contract(
     check: Annotated[

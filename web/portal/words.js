@@ -106,6 +106,7 @@ const METHODS = {
   CASH: "Cash",
   CHECK: "Check",
   BANK_TRANSFER: "Bank transfer",
+  INSURANCE: "Insurance",
   CREDIT: "Unused credit",
   OTHER: "Other",
 };

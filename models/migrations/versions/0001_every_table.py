@@ -665,7 +665,9 @@ def upgrade() -> None:
         sa.Column("client_id", ID, nullable=False),
         sa.Column("invoice_id", ID, nullable=True),
         sa.Column(
-            "method", chosen("method", "CARD CASH CHECK BANK_TRANSFER CREDIT OTHER"), nullable=False
+            "method",
+            chosen("method", "CARD CASH CHECK BANK_TRANSFER INSURANCE CREDIT OTHER"),
+            nullable=False,
         ),
         sa.Column(
             "state",

@@ -1,0 +1,391 @@
+"""The entry of one client's records, in the order of their days, by the writers."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from billing.document_numbers import KINDS, Serial
+from billing.entry.client_ledger import ClientLedger, ClientMaker, enter_in_memory
+from billing.entry.credits import Credit, give_credit
+from billing.entry.errors import EntryError, EntryErrorCode
+from billing.entry.external_ids import Content, content_of
+from billing.entry.invoices import InvoiceVoid, issue_invoice, void_invoice
+from billing.entry.numbering import give_number, new_documents
+from billing.entry.outside_payments import record_payment
+from billing.entry.payment_uses import FundsSpread, PaymentUse, spread_funds, use_payment
+from billing.entry.people import link_contact
+from billing.entry.practice_facts import PracticeFacts
+from billing.entry.rows import Alteration, Insertion, Operation, Stamp
+from billing.entry.sessions import record_session
+from billing.entry.writing import Touched, chained_rows
+from billing.imports import client_records as inputs
+from billing.imports.accounts import ClientAccount
+from billing.imports.client_records import ClientRecords
+from billing.imports.columns import BY_NAME
+from billing.imports.faults import Faults
+from billing.imports.staging import StagedRow, Staging
+from models import ChainLink, DocumentKind, ExternalReference
+from models.ids import IdSequence
+
+# The columns of fields whose names differ.
+COLUMNS = {
+    "amount_minor": "amount", "fee_minor": "fee", "lines": "id", "unit_price_minor": "unit_price",
+}  # fmt: skip
+REMEDIES = {
+    EntryErrorCode.EXCEEDS_AMOUNT_DUE: "lower the amount",
+    EntryErrorCode.EXCEEDS_PAYMENT: "lower the amount",
+    EntryErrorCode.INVOICE_IS_VOID: "leave the record out",
+    EntryErrorCode.ALREADY_INVOICED: "void the other invoice by voided_on, or leave the line out",
+}
+CHANGED = "was entered before with other values"
+# The remedies for records that never change.
+SEND_ANEW = {
+    "invoice": "void it by voided_on, and send the new one with an id of its own",
+    "void": "leave voided_on as it was",
+    "payment": "leave it as it was, and send the difference as a record of its own",
+    "allocation": "leave it as it was",
+    "session": "leave it as it was; a corrected session needs an id of its own",
+    "opening_balance": "leave it as it was",
+}
+
+
+class ClientStopped(Exception):
+    """A record that is refused. The records of the client after it are not entered."""
+
+
+@dataclass
+class ImportContext:
+    """What the entries of an import have in common, and what they have made so far.
+
+    `operations` waits to be written. `counts` has the numbers of records by file and outcome.
+    """
+
+    facts: PracticeFacts
+    staging: Staging
+    faults: Faults
+    source: str
+    now: dt.datetime
+    today: dt.date
+    prefixes: Mapping[DocumentKind, str]
+    allocates_by_file: bool
+    counts: dict[str, dict[str, int]]
+    clinicians: dict[str, str] = field(default_factory=dict)
+    contacts: dict[str, str] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    touched: Touched = field(default_factory=Touched)
+
+    def count(self, file: str, outcome: str) -> None:
+        counted = self.counts.setdefault(file, {"new": 0, "changed": 0, "same": 0})
+        counted[outcome] += 1
+
+    def clinician(self, external_id: str | None) -> str | None:
+        return self.clinicians[external_id] if external_id else None
+
+    def reference(self, content: Content, external_id: str, row_id: str) -> Insertion:
+        return Insertion(
+            ExternalReference,
+            {
+                "practice_id": self.facts.id,
+                "source": self.source,
+                "kind": content.kind,
+                "external_id": external_id,
+                "row_id": row_id,
+                "digest": content.digest,
+                "changed_at": self.now,
+            },
+        )
+
+    def refuse(
+        self, file: str, row: StagedRow, column: str, code: str, wrong: str, remedy: str
+    ) -> ClientStopped:
+        path = self.staging.path(BY_NAME[file])
+        self.faults.add(path, row["line"], column, code, wrong, remedy)
+        return ClientStopped()
+
+
+class DayStamps:
+    """The moments of a client's past entries: noon of their day, with ids in their order.
+
+    No entry is posted on a day that a statement of the client has summed up, nor in the future.
+    """
+
+    def __init__(self, context: ImportContext, first: dt.date = dt.date.min) -> None:
+        self.context, self.first = context, first
+        self.now = Stamp(context.now, context.today, IdSequence(context.now))
+        self.stamps = {context.today: self.now}
+
+    def of(self, day: dt.date) -> Stamp:
+        day = min(max(day, self.first), self.context.today)
+        stamp = self.stamps.get(day)
+        if stamp is None:
+            moment = self.context.facts.moment_of(day, self.now)
+            stamp = self.stamps[day] = Stamp(moment, day, IdSequence(moment))
+        return stamp
+
+
+class Event(NamedTuple):
+    """A record to enter, in the order of days, of kinds within a day, and of lines."""
+
+    day: dt.date
+    rank: int
+    line: int
+    enter: Callable[[], None]
+
+
+# Within a day an invoice is voided before another one is issued for the same sessions.
+VOID, ISSUE, VOID_AT_ONCE, PAY, ALLOCATE = range(5)
+
+
+class ClientImport:
+    """The entries of one client. The ledger is needed only if a record is new."""
+
+    def __init__(
+        self,
+        context: ImportContext,
+        records: ClientRecords,
+        account: ClientAccount,
+    ) -> None:
+        self.context, self.records, self.account = context, records, account
+        self.ledger, self.client_row_id = account.ledger, account.row_id
+        self.stamps = DayStamps(context, account.first_day)
+        self.ids: dict[tuple[str, str], str] = {}
+        self.days: dict[str, dt.date] = {}
+        self.is_changed = False
+
+    def enter_all(self) -> None:
+        """Enter the client's records. Stop at the first that is refused."""
+        for row in self.records.by_file["contacts"]:
+            self.contact(row)
+        for row in self.records.by_file["sessions"]:
+            self.session(row)
+        for event in sorted(self.events(), key=lambda one: one[:3]):
+            event.enter()
+
+    def events(self) -> Iterator[Event]:
+        by_file = self.records.by_file
+        for row in by_file["opening_balances"]:
+            yield self.event(row, "as_of", ISSUE, self.opening_balance)
+        for row in by_file["invoices"]:
+            self.days[row["id"]] = dt.date.fromisoformat(row["issued_on"])
+            yield self.event(row, "issued_on", ISSUE, self.invoice)
+            if row["voided_on"]:
+                rank = VOID_AT_ONCE if row["voided_on"] == row["issued_on"] else VOID
+                yield self.event(row, "voided_on", rank, self.void)
+        for row in by_file["payments"]:
+            self.days[f"payment {row['id']}"] = dt.date.fromisoformat(row["paid_on"])
+            yield self.event(row, "paid_on", PAY, self.payment)
+            if row["invoice_id"] and row["row_id"] is None:
+                yield self.allocation_event(row, row["id"], self.allocate_to_invoice)
+        for row in by_file["allocations"]:
+            yield self.allocation_event(row, row["payment_id"], self.allocation)
+
+    def event(
+        self, row: StagedRow, column: str, rank: int, enter: Callable[[StagedRow], None]
+    ) -> Event:
+        day = dt.date.fromisoformat(row[column])
+        return Event(day, rank, row["line"], partial(enter, row))
+
+    def allocation_event(
+        self, row: StagedRow, payment_id: str, enter: Callable[[StagedRow], None]
+    ) -> Event:
+        """Return the event of an allocation: once both are there, the payment and the invoice."""
+        days = self.days.get(f"payment {payment_id}"), self.days.get(row["invoice_id"])
+        day = max((day for day in days if day), default=self.context.today)
+        return Event(day, ALLOCATE, row["line"], partial(enter, row))
+
+    # -- one method for each kind of record --------------------------------------------------------
+
+    def contact(self, row: StagedRow) -> None:
+        link = inputs.contact_link(row, self.context.contacts[row["id"]])
+        content = content_of("contact_link", self.client_row_id, link)
+        if row["digest"] == content.digest:
+            self.context.count("contacts", "same")
+            return
+        # A link needs no other row of the client.
+        ledger = self.ledger or ClientLedger(self.context.facts, {"id": self.client_row_id})
+        self.add(enter_in_memory(ledger, self.stamps.now, link_contact, link)[1])
+        self.refer(content, row["link_id"], link.contact_id, is_new=row["row_id"] is None)
+        self.context.count("contacts", "new" if row["row_id"] is None else "changed")
+
+    def session(self, row: StagedRow) -> None:
+        clinician = self.context.clinician(row["clinician_id"])
+        wanted = inputs.session_details(row, clinician, self.moment(row))
+        self.enter("sessions", row, wanted.date, record_session, wanted)
+
+    def moment(self, row: StagedRow) -> dt.datetime | None:
+        """Return the time at which a session began; a time of day is on the session's date."""
+        text = row["starts_at"]
+        if text is None:
+            return None
+        if "T" in text:
+            return dt.datetime.fromisoformat(text)
+        day, time = dt.date.fromisoformat(row["date"]), dt.time.fromisoformat(text)
+        return self.context.facts.local_moment(day, time)
+
+    def invoice(self, row: StagedRow) -> None:
+        rows = self.records.lines[row["id"]]
+        lines = [inputs.new_line(one, self.session_of(row, one)) for one in rows]
+        clinician = self.context.clinician(row["clinician_id"])
+        wanted = inputs.new_invoice(row, lines, clinician)
+        if self.enter("invoices", row, self.days[row["id"]], issue_invoice, wanted):
+            self.spread(row["issued_on"])
+
+    def session_of(self, invoice: StagedRow, line: StagedRow) -> str | None:
+        """Return the session's row. Refuse one of another client, or on another invoice."""
+        if line["session_id"] is None:
+            return None
+        found = self.ids.get(("session", line["session_id"])) or line["session_row_id"]
+        if invoice["row_id"] is None and self.ledger is not None:
+            if found not in self.ledger.sessions:
+                wrong = "names the session of another client"
+                raise self.refuse_line(line, "OTHER_CLIENT", wrong, "correct the id")
+            if found in self.ledger.invoiced_sessions:
+                code = EntryErrorCode.ALREADY_INVOICED
+                wrong = "names a session that is on another invoice"
+                raise self.refuse_line(line, code, wrong, REMEDIES[code])
+        return str(found)
+
+    def refuse_line(self, line: StagedRow, code: str, wrong: str, remedy: str) -> ClientStopped:
+        return self.context.refuse("invoice_lines", line, "session_id", code, wrong, remedy)
+
+    def void(self, row: StagedRow) -> None:
+        wanted = InvoiceVoid(self.ids["invoice", row["id"]])
+        day = dt.date.fromisoformat(row["voided_on"])
+        content = content_of("void", self.client_row_id, wanted, day)
+        known = row["void_row_id"], row["void_digest"]
+        if self.is_known("invoices", "voided_on", row, content, *known):
+            return
+        assert self.ledger is not None
+        if not self.ledger.invoices[wanted.invoice_id].is_void:
+            self.make("invoices", row, day, void_invoice, wanted)
+        self.refer(content, row["id"], wanted.invoice_id)
+        self.spread(row["voided_on"])
+
+    def payment(self, row: StagedRow) -> None:
+        invoice_id = self.invoice_of(row) if row["invoice_id"] else None
+        wanted = inputs.outside_payment(row, invoice_id)
+        day = dt.date.fromisoformat(row["paid_on"])
+        entered = replace(wanted, invoice_id=None, portions=())
+        is_new = self.enter("payments", row, day, record_payment, wanted, entered)
+        if is_new and not row["invoice_id"]:
+            self.spread(row["paid_on"])
+
+    def allocate_to_invoice(self, row: StagedRow) -> None:
+        wanted = PaymentUse(self.ids["payment", row["id"]], self.invoice_of(row))
+        day = self.allocation_event(row, row["id"], self.allocate_to_invoice).day
+        self.make("payments", row, day, use_payment, wanted)
+
+    def allocation(self, row: StagedRow) -> None:
+        payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
+        wanted = PaymentUse(payment_id, self.invoice_of(row), row["amount"])
+        day = self.allocation_event(row, row["payment_id"], self.allocation).day
+        self.enter("allocations", row, day, use_payment, wanted)
+
+    def invoice_of(self, row: StagedRow) -> str:
+        return str(self.ids.get(("invoice", row["invoice_id"])) or row["invoice_row_id"])
+
+    def opening_balance(self, row: StagedRow) -> None:
+        wanted = inputs.brought_forward(row)
+        maker: ClientMaker[Any] = give_credit if isinstance(wanted, Credit) else issue_invoice
+        day = dt.date.fromisoformat(row["as_of"])
+        self.enter("opening_balances", row, day, maker, wanted)
+
+    def spread(self, day: str) -> None:
+        """Put unallocated funds toward the oldest invoices, where no file says which."""
+        ledger = self.ledger
+        if self.context.allocates_by_file or ledger is None or not ledger.unallocated:
+            return
+        if ledger.open_invoices:
+            stamp = self.stamps.of(dt.date.fromisoformat(day))
+            self.add(enter_in_memory(ledger, stamp, spread_funds, FundsSpread())[1])
+
+    # -- entering ----------------------------------------------------------------------------------
+
+    def enter(
+        self,
+        file: str,
+        row: StagedRow,
+        day: dt.date,
+        maker: ClientMaker[Any],
+        wanted: Any,
+        entered: Any = None,
+    ) -> bool:
+        """Enter a record, unless it was entered before. Return whether it was entered now.
+
+        `entered` takes the place of the input, where a payment is allocated by other records.
+        """
+        kind = BY_NAME[file].kind
+        content = content_of(kind, self.client_row_id, wanted)
+        if self.is_known(file, "", row, content, row["row_id"], row["digest"]):
+            self.ids[kind, row["id"]] = row["row_id"]
+            self.context.count(file, "same")
+            return False
+        row_id = self.make(file, row, day, maker, entered or wanted)
+        self.ids[kind, row["id"]] = row_id
+        self.refer(content, row["id"], row_id)
+        self.context.count(file, "new")
+        return True
+
+    def is_known(
+        self,
+        file: str,
+        column: str,
+        row: StagedRow,
+        content: Content,
+        row_id: str | None,
+        digest: str | None,
+    ) -> bool:
+        """Return whether a record was entered before. Refuse one that has changed since."""
+        if row_id is not None and digest != content.digest:
+            code, remedy = EntryErrorCode.CHANGED_AFTER_ENTRY, SEND_ANEW[content.kind]
+            raise self.context.refuse(file, row, column, code, CHANGED, remedy)
+        return row_id is not None
+
+    def make(
+        self, file: str, row: StagedRow, day: dt.date, maker: ClientMaker[Any], wanted: Any
+    ) -> str:
+        """Make an entry in the ledger, and return the id of its main row."""
+        assert self.ledger is not None
+        try:
+            row_id, operations = enter_in_memory(self.ledger, self.stamps.of(day), maker, wanted)
+        except EntryError as error:
+            column = (error.field or "").partition(".")[0]
+            known = COLUMNS.get(column, column)
+            remedy = REMEDIES.get(error.code, "correct the record")
+            wrong = str(error).removeprefix(f"{error.field} ").removesuffix(".").lower()
+            raise self.context.refuse(
+                file, row, known if known in row else "", error.code, wrong, remedy
+            ) from None
+        self.add(operations, row.get("serial"))
+        return row_id
+
+    def add(self, operations: list[Operation], serial: int | None = None) -> None:
+        """Number and link the rows of an entry, and keep them to be written."""
+        for document in new_documents(operations):
+            assert serial is not None
+            give_number(document, Serial(serial, self.context.prefixes[KINDS[document.table]]))
+        context, self.is_changed = self.context, True
+        context.operations += operations
+        if not self.account.is_new:
+            context.touched.add(operations)
+        for one in chained_rows(operations):
+            assert self.account.chain is not None
+            link = self.account.chain.link(one, context.now)
+            context.operations.append(Insertion(ChainLink, link))
+
+    def refer(
+        self, content: Content, external_id: str, row_id: str, *, is_new: bool = True
+    ) -> None:
+        reference = self.context.reference(content, external_id, row_id)
+        self.context.operations.append(reference if is_new else as_change(reference))
+
+
+def as_change(reference: Insertion) -> Operation:
+    """Return the change of a reference to a record whose row was changed."""
+    names = ("practice_id", "source", "kind", "external_id")
+    key = {name: reference.values[name] for name in names}
+    return Alteration(ExternalReference, key, {
+        name: value for name, value in reference.values.items() if name not in key
+    })  # fmt: skip

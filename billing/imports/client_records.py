@@ -1,0 +1,203 @@
+"""The staged records of a few clients, as the writers' inputs."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from billing.entry.credits import Credit
+from billing.entry.invoices import WHOLE, NewInvoice, NewLine
+from billing.entry.outside_payments import OutsidePayment
+from billing.entry.people import ClientDetails, ContactLink, PostalAddress
+from billing.entry.sessions import SessionDetails
+from billing.imports.columns import ADDRESS
+from billing.imports.staging import StagedRow, Staging
+from models import PaymentMethodKind, Relation
+
+# The number of clients whose records are in memory together.
+CLIENTS_TOGETHER = 100
+
+Rows = list[StagedRow]
+
+
+@dataclass
+class ClientRecords:
+    """The records of one client, by file. `row_id` is the client's row, if it was entered before.
+
+    Each record has its own `row_id` and `digest`, if it was entered before.
+    """
+
+    client_id: str
+    row_id: str | None
+    by_file: Mapping[str, Rows] = field(default_factory=lambda: defaultdict(list))
+    lines: Mapping[str, Rows] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def has_news(self) -> bool:
+        """Return whether a record was not entered before, so that the client's ledger is needed."""
+        return any(
+            row["row_id"] is None or row.get("void_row_id", "") is None
+            for rows in self.by_file.values()
+            for row in rows
+        )
+
+
+# The clients that any record is of: those of earlier imports first, in the order of their locks.
+WORK = """CREATE TABLE work AS
+SELECT own.client_id, known.row_id FROM (
+ SELECT id AS client_id FROM clients UNION SELECT client_id FROM contacts
+ UNION SELECT client_id FROM sessions UNION SELECT client_id FROM invoices
+ UNION SELECT client_id FROM payments UNION SELECT client_id FROM allocations
+ UNION SELECT client_id FROM opening_balances
+) AS own
+LEFT JOIN known ON known.kind = 'client' AND known.external_id = own.client_id
+LEFT JOIN clients ON clients.id = own.client_id
+WHERE own.client_id IS NOT NULL
+ORDER BY known.row_id IS NULL, known.row_id, clients.line"""
+OF_INVOICE = "(SELECT row_id FROM known WHERE kind = 'invoice' AND external_id = own.invoice_id)"
+OF_PAYMENT = "(SELECT row_id FROM known WHERE kind = 'payment' AND external_id = own.payment_id)"
+# The columns that the records of a file have beside their own.
+MORE: Mapping[str, str] = {
+    "invoices": ", void.row_id AS void_row_id, void.digest AS void_digest",
+    "payments": f", {OF_INVOICE} AS invoice_row_id",
+    "allocations": f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id",
+}
+VOIDS = " LEFT JOIN known AS void ON void.kind = 'void' AND void.external_id = own.id"
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "clients": ("client", "id", "id"),
+    "contacts": ("contact_link", "link_id", "client_id"),
+    "sessions": ("session", "id", "client_id"),
+    "invoices": ("invoice", "id", "client_id"),
+    "payments": ("payment", "id", "client_id"),
+    "allocations": ("allocation", "id", "client_id"),
+    "opening_balances": ("opening_balance", "id", "client_id"),
+}
+LINES = """SELECT own.*, known.row_id AS session_row_id FROM batch
+CROSS JOIN invoices ON invoices.client_id = batch.client_id
+CROSS JOIN invoice_lines AS own ON own.invoice_id = invoices.id
+LEFT JOIN known ON known.kind = 'session' AND known.external_id = own.session_id
+ORDER BY own.position, own.line"""
+
+
+def prepare_work(staging: Staging) -> None:
+    """Find the clients of all records, before any are read."""
+    staging.execute(
+        "UPDATE allocations SET client_id = coalesce("
+        "(SELECT client_id FROM payments WHERE id = payment_id),"
+        " (SELECT client_id FROM known WHERE kind = 'payment' AND external_id = payment_id))"
+    )
+    staging.execute("CREATE INDEX allocations_client_id ON allocations (client_id)")
+    staging.execute(WORK)
+    staging.execute("CREATE TABLE batch (client_id PRIMARY KEY)")
+
+
+def client_batches(staging: Staging) -> Iterator[list[ClientRecords]]:
+    """Yield the records of all clients, a few clients at a time."""
+    clients = staging.select("SELECT client_id, row_id FROM work ORDER BY rowid")
+    while some := list(islice(clients, CLIENTS_TOGETHER)):
+        batch = {one["client_id"]: ClientRecords(one["client_id"], one["row_id"]) for one in some}
+        staging.execute("DELETE FROM batch")
+        for client_id in batch:
+            staging.execute("INSERT INTO batch VALUES (?)", client_id)
+        for name in KINDS:
+            for row in staging.select(records_of_batch(name)):
+                batch[row["batch_client"]].by_file[name].append(row)
+        owner = {
+            row["id"]: records for records in batch.values() for row in records.by_file["invoices"]
+        }
+        for row in staging.select(LINES):
+            owner[row["invoice_id"]].lines[row["invoice_id"]].append(row)
+        yield list(batch.values())
+
+
+def records_of_batch(name: str) -> str:
+    kind, key, client = KINDS[name]
+    return (
+        "SELECT own.*, batch.client_id AS batch_client, known.row_id, known.digest"
+        f"{MORE.get(name, '')} FROM batch"
+        f" CROSS JOIN {name} AS own ON own.{client} = batch.client_id"
+        f" LEFT JOIN known ON known.kind = '{kind}' AND known.external_id = own.{key}"
+        f"{VOIDS if name == 'invoices' else ''} ORDER BY own.line"
+    )
+
+
+# -- inputs of the writers -------------------------------------------------------------------------
+
+
+def day_of(text: str | None) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
+
+
+def client_details(row: StagedRow, clinician_id: str | None) -> ClientDetails:
+    line1, line2, city, region, postal_code, country = (row[name] for name in ADDRESS)
+    address = PostalAddress(line1, city, postal_code, country, line2, region) if line1 else None
+    return ClientDetails(
+        row["name"] or f"{row['first_name']} {row['last_name']}",
+        row["email"],
+        row["phone"],
+        day_of(row["date_of_birth"]),
+        clinician_id,
+        address,
+    )
+
+
+def contact_link(row: StagedRow, contact_id: str) -> ContactLink:
+    rights = bool(row["sees_documents"]), bool(row["can_pay"])
+    return ContactLink(contact_id, Relation(row["relation"]), *rights)
+
+
+def session_details(
+    row: StagedRow, clinician_id: str | None, starts_at: dt.datetime | None
+) -> SessionDetails:
+    return SessionDetails(
+        dt.date.fromisoformat(row["date"]),
+        row["description"],
+        row["fee"],
+        clinician_id,
+        starts_at,
+        row["duration_minutes"],
+        row["service_code"],
+    )
+
+
+def new_line(row: StagedRow, session_id: str | None) -> NewLine:
+    return NewLine(
+        row["description"],
+        row["unit_price"],
+        day_of(row["date"]),
+        row["service_code"],
+        session_id,
+        row["quantity"] or WHOLE,
+    )
+
+
+def new_invoice(row: StagedRow, lines: Sequence[NewLine], clinician_id: str | None) -> NewInvoice:
+    return NewInvoice(
+        lines,
+        day_of(row["due_on"]),
+        day_of(row["issued_on"]),
+        clinician_id,
+        row["notes"],
+        row["shared"] != 0,
+        row["number"],
+    )
+
+
+def outside_payment(row: StagedRow, invoice_id: str | None) -> OutsidePayment:
+    return OutsidePayment(
+        PaymentMethodKind(row["method"]),
+        row["amount"],
+        day_of(row["paid_on"]),
+        invoice_id,
+        payer=row["payer"],
+        reference=row["reference"],
+    )
+
+
+def brought_forward(row: StagedRow) -> NewInvoice | Credit:
+    """Return the invoice of what a client owes, or the credit of what the practice owes."""
+    if row["amount"] < 0:
+        return Credit(-row["amount"], "Credit brought forward")
+    day = day_of(row["as_of"])
+    return NewInvoice([NewLine("Balance brought forward", row["amount"], day)], issued_on=day)

@@ -1,0 +1,248 @@
+"""The import of a practice's records: all or nothing, in one transaction."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.audit_log import Actor
+from billing.entry.practice_facts import read_practice_facts
+from billing.entry.rows import Insertion
+from billing.imports.accounts import Accounts
+from billing.imports.client_import import ClientImport, ClientStopped, ImportContext
+from billing.imports.client_records import ClientRecords, client_batches, prepare_work
+from billing.imports.columns import LAYOUTS, FileLayout
+from billing.imports.cross_checks import check_staged
+from billing.imports.csv_records import SourceRecord
+from billing.imports.faults import Fault, Faults
+from billing.imports.people_import import enter_client, enter_clinicians, enter_contacts
+from billing.imports.references import note_known
+from billing.imports.serials import Numbering, new_documents_of, serials_given
+from billing.imports.staging import Staging
+from billing.imports.totals import Proof, TotalsCheck
+from billing.imports.values import Formats
+from billing.imports.written_rows import RowWriter
+from billing.payments.context import local_day
+from models import AccessAction, AccessEntry
+
+# The number of operations that are held in memory and written together.
+TOGETHER = 5_000
+
+
+class RecordSource(Protocol):
+    """A file of records: CSV, or any other form of the same columns."""
+
+    @property
+    def layout(self) -> FileLayout: ...
+
+    @property
+    def path(self) -> str: ...
+
+    def records(self) -> Iterator[SourceRecord]: ...
+
+
+class ImportRefused(Exception):
+    """Nothing was imported, for the faults of the report."""
+
+
+class ImportDisturbed(Exception):
+    """Nothing was imported, because of something else that happened at the same time."""
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """The practice, the name of the other system, and whether everything is to be rolled back."""
+
+    practice_id: str
+    source: str
+    formats: Formats
+    is_trial: bool = False
+    actor: Actor | None = None
+
+
+@dataclass
+class ImportReport:
+    """The outcome of an import: the numbers of records by file and outcome, or the faults."""
+
+    is_imported: bool = False
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    faults: Sequence[Fault] = ()
+    fault_count: int = 0
+    put_off: Sequence[str] = ()
+    proof: Proof = field(default_factory=Proof)
+
+
+async def import_records(
+    engine: AsyncEngine,
+    request: ImportRequest,
+    sources: Sequence[RecordSource],
+    faults: Faults,
+    now: dt.datetime,
+) -> ImportReport:
+    """Import the records of all sources, or nothing if there is a fault.
+
+    `faults` has the faults that were found before, and gets those that the sources find.
+    """
+    staging = Staging()
+    run = ImportRun(engine, request, staging, faults, now)
+    try:
+        for source in sources:
+            staging.load(source.layout, source.path, source.records())
+        with suppress(ImportRefused):
+            await run.run()
+    except IntegrityError:
+        raise ImportDisturbed(
+            "Records of the practice were entered at the same time: run the import again."
+        ) from None
+    finally:
+        staging.close()
+    return run.report()
+
+
+class ImportRun:
+    """One import of staged records."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        request: ImportRequest,
+        staging: Staging,
+        faults: Faults,
+        now: dt.datetime,
+    ) -> None:
+        self.engine, self.request, self.staging = engine, request, staging
+        self.faults, self.now = faults, now
+        self.put_off, self.proof = list[str](), Proof()
+        self.counts: dict[str, dict[str, int]] = {}
+        self.is_imported = False
+
+    def report(self) -> ImportReport:
+        files = [self.staging.path(layout) for layout in LAYOUTS]
+        return ImportReport(
+            self.is_imported,
+            self.counts,
+            self.faults.in_order(files),
+            self.faults.count,
+            self.put_off,
+            self.proof,
+        )
+
+    async def run(self) -> None:
+        """Check and enter everything in one transaction, which no other import joins."""
+        practice_id, is_trial = self.request.practice_id, self.request.is_trial
+        async with self.engine.connect() as conn:
+            await lock_imports(conn, practice_id)
+            await note_known(conn, self.staging, practice_id, self.request.source)
+            check_staged(self.staging, self.faults)
+            numbering = await new_documents_of(conn, self.staging, practice_id, self.faults)
+            self.refuse_faults()
+            async with serials_given(
+                self.engine, conn, self.staging, practice_id, numbering, is_trial=is_trial
+            ):
+                await self.enter_all(conn, numbering)
+                await (conn.rollback() if is_trial else conn.commit())
+        self.is_imported = not is_trial
+
+    def refuse_faults(self) -> None:
+        if self.faults.count:
+            raise ImportRefused
+
+    async def enter_all(self, conn: AsyncConnection, numbering: Numbering) -> None:
+        """Enter people first, then the records of all clients, and compare the totals."""
+        context = await self.context(conn, numbering)
+        writer = await RowWriter.of(self.engine, conn, context)
+        enter_clinicians(context)
+        await enter_contacts(context, conn)
+        await writer.write()
+        prepare_work(self.staging)
+        for batch in client_batches(self.staging):
+            await self.enter_batch(conn, context, batch)
+            if len(context.operations) >= TOGETHER:
+                await writer.write()
+        await writer.write()
+        self.refuse_faults()
+        await self.compare_totals(conn)
+        self.refuse_faults()
+        await writer.stamp_versions()
+
+    async def context(self, conn: AsyncConnection, numbering: Numbering) -> ImportContext:
+        facts = await read_practice_facts(conn, self.request.practice_id)
+        return ImportContext(
+            facts,
+            self.staging,
+            self.faults,
+            self.request.source,
+            self.now,
+            local_day(self.now, facts.time_zone),
+            numbering.prefixes,
+            "allocations" in self.staging.staged,
+            self.counts,
+        )
+
+    async def compare_totals(self, conn: AsyncConnection) -> None:
+        request = self.request
+        check = TotalsCheck(
+            conn,
+            self.staging,
+            request.practice_id,
+            request.source,
+            request.formats,
+            self.faults,
+            set(self.put_off),
+        )
+        self.proof = await check.compare()
+
+    async def enter_batch(
+        self, conn: AsyncConnection, context: ImportContext, batch: list[ClientRecords]
+    ) -> None:
+        """Enter the records of a few clients. A client who is paying now is put off."""
+        known = [one.row_id for one in batch if one.row_id is not None and one.has_news]
+        accounts = await Accounts.read(conn, context.facts, known)
+        for records in batch:
+            if records.row_id in accounts.paying:
+                self.put_off.append(records.client_id)
+                continue
+            entering = open_client(context, records, accounts)
+            with suppress(ClientStopped):
+                entering.enter_all()
+                if entering.is_changed:
+                    context.operations += self.audited(entering.client_row_id)
+
+    def audited(self, client_row_id: str) -> list[Insertion]:
+        """Return the entry of the audit log for a client with changes."""
+        actor = self.request.actor
+        if actor is None:
+            return []
+        entry = actor.entry(self.now, client_row_id, AccessAction.CHANGE)
+        return [Insertion(AccessEntry, entry)]
+
+
+def open_client(context: ImportContext, records: ClientRecords, accounts: Accounts) -> ClientImport:
+    """Enter a client's own record, and return what enters the client's other records."""
+    rows = records.by_file["clients"]
+    person = enter_client(context, rows[0]) if rows else None
+    if records.row_id is not None:
+        account = accounts.of(records.row_id)
+        if person is not None and account.ledger is not None:
+            account.ledger.client.update(person.changed_values)
+    else:
+        # The checks have found the client among the records.
+        assert person is not None
+        account = person.new_account(context.facts)
+    entering = ClientImport(context, records, account)
+    entering.is_changed = person is not None and person.is_changed
+    return entering
+
+
+async def lock_imports(conn: AsyncConnection, practice_id: str) -> None:
+    """Keep a second import of the practice out. On SQLite the transaction itself does."""
+    if conn.dialect.name != "postgresql":
+        return
+    key = func.hashtextextended(f"import {practice_id}", 0)
+    if not await conn.scalar(select(func.pg_try_advisory_xact_lock(key))):
+        raise ImportDisturbed("Another import of the practice is running: wait for its end.")

@@ -1,0 +1,99 @@
+"""The references of earlier imports to the records of the same source."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.imports.columns import LAYOUTS
+from billing.imports.staging import Staging
+from models import ExternalReference, Invoice, Payment, Session
+
+# The number of external ids that one statement looks up.
+LOOKED_UP = 2_000
+# The kinds whose rows belong to a client, which a later record may name.
+OWNED: dict[str, Any] = {"session": Session, "invoice": Invoice, "payment": Payment}
+# Kinds that a file's records have beside their own.
+ALSO = {"contacts": ("contact_link", "link_id"), "invoices": ("void", "id")}
+
+
+async def note_known(
+    conn: AsyncConnection, staging: Staging, practice_id: str, source: str
+) -> None:
+    """Stage the references of all records that are in the files or that they name."""
+    own = ExternalReference.practice_id == practice_id, ExternalReference.source == source
+    if (await conn.execute(select(ExternalReference.kind).where(*own).limit(1))).first() is None:
+        return
+    for kind in [layout.kind for layout in LAYOUTS] + [kind for kind, _ in ALSO.values()]:
+        for ids in chunks(external_ids(staging, kind)):
+            found = await conn.execute(lookup(kind).where(*own, *of_ids(kind, ids)))
+            staging.add_known(kind, found)
+    await note_clients(conn, staging, practice_id, source)
+
+
+def lookup(kind: str) -> Select[Any]:
+    """Select references of a kind, with the row of the client where there is one."""
+    columns: list[Any] = [
+        ExternalReference.external_id,
+        ExternalReference.row_id,
+        ExternalReference.digest,
+    ]
+    table = OWNED.get(kind)
+    if table is None:
+        return select(*columns, ExternalReference.row_id)
+    same = (
+        table.practice_id == ExternalReference.practice_id,
+        table.id == ExternalReference.row_id,
+    )
+    return select(*columns, table.client_id).join(table, same[0] & same[1])
+
+
+def of_ids(kind: str, ids: list[str]) -> tuple[Any, ...]:
+    return ExternalReference.kind == kind, ExternalReference.external_id.in_(ids)
+
+
+async def note_clients(
+    conn: AsyncConnection, staging: Staging, practice_id: str, source: str
+) -> None:
+    """Stage the external id of each client whose records are named."""
+    staging.execute("CREATE INDEX known_client ON known (client_row_id)")
+    needed = staging.select(
+        "SELECT DISTINCT client_row_id FROM known WHERE kind IN ('session', 'invoice', 'payment')"
+    )
+    own = ExternalReference.practice_id == practice_id, ExternalReference.source == source
+    for ids in chunks(str(row["client_row_id"]) for row in needed):
+        found = await conn.execute(
+            lookup("client").where(
+                *own, ExternalReference.kind == "client", ExternalReference.row_id.in_(ids)
+            )
+        )
+        staging.add_known("client", found)
+    staging.execute(
+        "UPDATE known SET client_id = (SELECT client.external_id FROM known AS client"
+        " WHERE client.kind = 'client' AND client.row_id = known.client_row_id)"
+        " WHERE kind IN ('session', 'invoice', 'payment')"
+    )
+
+
+def external_ids(staging: Staging, kind: str) -> Iterator[str]:
+    """Yield the external ids of a kind: of the files' own records, and of those that they name."""
+    parts = []
+    for layout in LAYOUTS:
+        columns = [column.name for column in layout.columns if column.refers == kind]
+        columns += ["id"] if layout.kind == kind and layout.key else []
+        columns += [column for of, column in [ALSO.get(layout.name, ("", ""))] if of == kind]
+        parts += [f"SELECT {name} AS external_id FROM {layout.name}" for name in columns]
+    if not parts:
+        return
+    for row in staging.select(
+        f"SELECT external_id FROM ({' UNION '.join(parts)}) WHERE external_id IS NOT NULL"
+    ):
+        yield row["external_id"]
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    waiting = iter(ids)
+    while chunk := list(islice(waiting, LOOKED_UP)):
+        yield chunk

@@ -1,0 +1,132 @@
+"""The records of an import in a private database, for the checks across files.
+
+SQLite keeps an unnamed database in a temporary file that has no name either: nobody else can open
+it, and it is gone when the process ends, however it ends. So the memory that an import needs does
+not grow with its files, and no other database is asked before the records are known to be right.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from billing.entry.invoices import WHOLE, line_amount
+from billing.imports.columns import LAYOUTS, FileLayout
+from billing.imports.csv_records import SourceRecord
+from billing.imports.faults import Faults
+
+# The pages of 4 KiB in memory.
+PAGES = 4_000
+# The columns that checks and lookups join by.
+INDEXED = ("id", "client_id", "invoice_id", "payment_id")
+MORE_COLUMNS = {
+    "invoices": ("serial",),
+    "payments": ("serial",),
+    "opening_balances": ("serial",),
+    "allocations": ("client_id",),
+}
+
+StagedRow = Mapping[str, Any]
+
+
+class Staging:
+    """The staged records, a table for each file. `known` has the references of earlier imports."""
+
+    def __init__(self) -> None:
+        self.conn = sqlite3.connect("", isolation_level=None)
+        self.conn.row_factory = sqlite3.Row
+        self.conn.create_function("amount_of_line", 2, amount_of_line, deterministic=True)
+        self.conn.execute(f"PRAGMA cache_size = {PAGES}")
+        self.conn.execute("PRAGMA temp_store = FILE")
+        self.conn.execute("PRAGMA journal_mode = OFF")
+        self.conn.execute("PRAGMA synchronous = OFF")
+        for layout in LAYOUTS:
+            self.conn.execute(create_table(layout))
+        self.conn.execute(
+            "CREATE TABLE known (kind, external_id, row_id, digest, client_row_id, client_id,"
+            " PRIMARY KEY (kind, external_id)) WITHOUT ROWID"
+        )
+        self.staged: dict[str, str] = {}
+
+    def close(self) -> None:
+        self.conn.close()
+
+    def select(self, sql: str, *values: Any) -> Iterator[StagedRow]:
+        """Yield rows with their columns by name."""
+        for row in self.conn.execute(sql, values):
+            yield dict(row)
+
+    def execute(self, sql: str, *values: Any) -> None:
+        self.conn.execute(sql, values)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self.conn.execute("BEGIN")
+        self.conn.executemany(sql, rows)
+        self.conn.execute("COMMIT")
+
+    def count(self, layout: FileLayout) -> int:
+        return int(self.conn.execute(f"SELECT count(*) FROM {layout.name}").fetchone()[0])
+
+    # -- records -----------------------------------------------------------------------------------
+
+    def load(self, layout: FileLayout, path: str, records: Iterable[SourceRecord]) -> None:
+        """Write the records of a file. `path` is its name for faults."""
+        self.staged[layout.name] = path
+        names = [*layout.by_name, *computed_columns(layout)]
+        marks = ", ".join("?" * (len(names) + 1))
+        insert = f"INSERT INTO {layout.name} (line, {', '.join(names)}) VALUES ({marks})"
+        self.execute_many(insert, (staged_values(layout, one) for one in records))
+        for name in INDEXED:
+            if name in names:
+                self.conn.execute(f"CREATE INDEX {layout.name}_{name} ON {layout.name} ({name})")
+
+    def add_known(self, kind: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write references: the external id, the row, the digest, and the row of the client."""
+        self.execute_many(
+            "INSERT OR IGNORE INTO known (kind, external_id, row_id, digest, client_row_id)"
+            " VALUES (?, ?, ?, ?, ?)",
+            ((kind, *row) for row in rows),
+        )
+
+    def faults_of(self, faults: Faults, layout: FileLayout, sql: str, *fault: str) -> None:
+        """Add a fault for each line that a statement selects, with its column if it selects one."""
+        code, wrong, remedy = fault
+        for row in self.select(sql):
+            words = {name: str(value) for name, value in row.items()}
+            text = wrong.format(**words)
+            column = row.get("column_name") or ""
+            faults.add(self.path(layout), row["line"], column, code, text, remedy.format(**words))
+
+    def path(self, layout: FileLayout) -> str:
+        return self.staged.get(layout.name, layout.file)
+
+
+def amount_of_line(quantity: int | None, unit_price: int | None) -> int:
+    return line_amount(WHOLE if quantity is None else quantity, unit_price or 0)
+
+
+def create_table(layout: FileLayout) -> str:
+    columns = [*layout.by_name, *computed_columns(layout), *MORE_COLUMNS.get(layout.name, ())]
+    return f"CREATE TABLE {layout.name} (line INTEGER PRIMARY KEY, {', '.join(columns)})"
+
+
+def computed_columns(layout: FileLayout) -> list[str]:
+    """Return the columns that a table has beside those of its file.
+
+    A record without an id of its own has the id of its key, and a contact has one for each link.
+    """
+    computed = [] if "id" in layout.by_name or not layout.key else ["id"]
+    return [*computed, *(["link_id"] if layout.name == "contacts" else [])]
+
+
+def staged_values(layout: FileLayout, record: SourceRecord) -> tuple[Any, ...]:
+    values = record.values
+    computed = [external_key([values[name] for name in layout.key])] * len(computed_columns(layout))
+    return (record.line, *values.values(), *computed)
+
+
+def external_key(parts: Sequence[str | None]) -> str | None:
+    """Return one external id for a key of one or several columns."""
+    if None in parts:
+        return None
+    return parts[0] if len(parts) == 1 else json.dumps(parts, ensure_ascii=False)

@@ -1,0 +1,73 @@
+"""The writing of an import's rows in bulk, and the versions of what it has changed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from billing.entry.bulk import row_batch
+from billing.entry.writing import write
+from billing.imports.client_import import ImportContext
+from billing.imports.references import chunks
+from billing.ledger.versions import next_version
+from models import Client, ExternalReference, Invoice, Payment, bulk_insert
+
+# The kinds of records whose rows have versions.
+VERSIONED: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (Invoice, ("invoice", "opening_balance")),
+    (Payment, ("payment",)),
+)
+
+
+@dataclass
+class RowWriter:
+    """The writer of the operations that wait in a context. It copies where the database lets it."""
+
+    conn: AsyncConnection
+    context: ImportContext
+    copies: bool
+    has_written: bool = False
+
+    @classmethod
+    async def of(
+        cls, engine: AsyncEngine, conn: AsyncConnection, context: ImportContext
+    ) -> "RowWriter":
+        return cls(conn, context, not await bulk_insert.is_kept_from(engine, Client))
+
+    async def write(self) -> None:
+        """Write the operations that wait, unless nothing will be imported."""
+        operations, self.context.operations = self.context.operations, []
+        if self.context.faults.count or not operations:
+            return
+        self.has_written = True
+        batch = row_batch(operations)
+        # Changes come first: a session is taken off a void invoice before it is on another one.
+        await write(self.conn, batch.changes)
+        for table, rows in batch.rows.items():
+            if self.copies:
+                await bulk_insert.copy(self.conn, table, rows)
+            else:
+                await self.conn.execute(insert(table), rows)
+
+    async def stamp_versions(self) -> None:
+        """Set the practice's next version on all rows that are new or changed.
+
+        Payments of the practice wait from here to the end of the transaction.
+        """
+        if not self.has_written:
+            return
+        context = self.context
+        version = await next_version(self.conn, context.facts.id)
+        changed = context.touched.invoices, context.touched.payments
+        for (table, kinds), ids in zip(VERSIONED, changed, strict=True):
+            entered = select(ExternalReference.row_id).where(
+                ExternalReference.practice_id == context.facts.id,
+                ExternalReference.source == context.source,
+                ExternalReference.kind.in_(kinds),
+                ExternalReference.changed_at == context.now,
+            )
+            stamped = update(table).where(table.practice_id == context.facts.id)
+            await self.conn.execute(stamped.where(table.id.in_(entered)).values(version=version))
+            for some in chunks(sorted(ids)):
+                await self.conn.execute(stamped.where(table.id.in_(some)).values(version=version))

@@ -1,0 +1,108 @@
+"""The command `portal import`: a practice's records from a folder or ZIP file."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.imports.csv_records import source_files
+from billing.imports.faults import Faults
+from billing.imports.folders import NotAFolder, opened_folder
+from billing.imports.importing import (
+    ImportDisturbed,
+    ImportReport,
+    ImportRequest,
+    import_records,
+)
+from billing.imports.values import Formats
+from billing.money import currency_digits
+from billing.practices import zone
+from models import Practice, database
+from server.cli.operators import operator
+from server.clock import utc_now
+from server.command_errors import CommandError
+from server.settings import Settings
+
+
+class NotImported(CommandError):
+    """Nothing was imported. The text gives the reason."""
+
+
+@dataclass(frozen=True)
+class ImportCommand:
+    """The arguments of the command."""
+
+    folder: Path
+    practice: str
+    source: str
+    is_trial: bool
+
+    async def run(self, settings: Settings) -> ImportReport:
+        """Import the folder, and return the report."""
+        url = settings.database_url
+        try:
+            async with database.open_engine(url) as engine:
+                request = await self.request(engine)
+                with opened_folder(self.folder) as folder:
+                    faults = Faults()
+                    files = source_files(folder, request.formats, faults)
+                    return await import_records(engine, request, files, faults, utc_now())
+        except (NotAFolder, ImportDisturbed) as error:
+            raise NotImported(str(error)) from None
+
+    async def request(self, engine: AsyncEngine) -> ImportRequest:
+        practice_id = self.practice.removeprefix("pra_")
+        columns = Practice.id, Practice.currency, Practice.time_zone
+        async with engine.connect() as conn:
+            practices = (await conn.execute(select(*columns))).all()
+        for row in practices:
+            if row.id == practice_id and (time_zone := zone(row.time_zone)) is not None:
+                formats = Formats(currency_digits(row.currency), time_zone)
+                by = operator(practice_id, "portal import")
+                return ImportRequest(practice_id, self.source, formats, self.is_trial, by)
+        raise NotImported(f"There is no practice {self.practice}.")
+
+
+# -- what is printed -------------------------------------------------------------------------------
+
+
+def lines_of(report: ImportReport) -> Iterator[str]:
+    """Yield the lines of a report: the faults, or the numbers of records."""
+    for fault in report.faults:
+        yield str(fault)
+    if report.fault_count:
+        more = report.fault_count - len(report.faults)
+        if more:
+            yield f"… and {more:,} more faults."
+        yield from report.proof.explanations
+        yield f"Nothing was imported: {report.fault_count:,} faults."
+        return
+    for file, counted in report.counts.items():
+        numbers = "  ".join(f"{number:>8,} {outcome}" for outcome, number in counted.items())
+        yield f"{file:18}{numbers}"
+    for client_id in report.put_off:
+        yield f"client {client_id} is paying now: the next import enters this client's records."
+    if report.proof.clients:
+        yield f"The balances of {report.proof.clients:,} clients are those of totals.csv."
+    yield "Imported." if report.is_imported else "A trial: everything was rolled back."
+
+
+def as_json(report: ImportReport) -> str:
+    """Return the report for programs."""
+    told: dict[str, Any] = {
+        "imported": report.is_imported,
+        "records": report.counts,
+        "faults": [fault._asdict() for fault in report.faults],
+        "faultCount": report.fault_count,
+        "putOff": list(report.put_off),
+        "totals": {
+            "clients": report.proof.clients,
+            "balanceMinor": report.proof.balance_minor,
+            "differing": report.proof.explanations,
+        },
+    }
+    return json.dumps(told, ensure_ascii=False)
