@@ -23,6 +23,7 @@ LEFT_OUT = ("slow", "faults")
 TWINS = {
     "tests/api": 8,
     "tests/entry": 4,
+    "tests/imports": 8,
     "tests/payments": 8,
     "tests/security": 8,
     "tests/sign_in": 8,
