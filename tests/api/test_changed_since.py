@@ -16,6 +16,8 @@ from tests.support.factories import Books
 from tests.support.payments import Paying, paying
 from tests.support.portal import Portal, served
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 CHANGED = """query Changed($since: String) { practice { version
     payments(changedSince: $since, first: 500) { nodes { id amount { minorUnits } } }

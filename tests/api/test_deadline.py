@@ -17,6 +17,8 @@ from models.database import SERVER
 from server.http.deadline import Deadline, RunningRequests
 from tests.support.payments import paying
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 SECONDS = 0.2
 NAME = "{ client { name } }"

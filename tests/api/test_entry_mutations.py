@@ -18,8 +18,6 @@ from tests.support.portal import Portal, served
 from tests.support.programs import Program, key, money, mutation
 
 # The rules of entries, which no database decides: SQLite runs all of them.
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "entries.md"
 SEEDS = itertools.count(7_000)

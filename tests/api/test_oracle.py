@@ -6,11 +6,15 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from models import Client, EntryKind, Invoice, LedgerEntry, Payment
 from tests.oracle import Oracle, money, payments
 from tests.oracle.world import World
 from tests.support.comparison import Comparison
 from tests.support.practices.random_values import NOW
+
+pytestmark = pytest.mark.twins(1)
 
 ORACLE = Path(__file__).parent.parent / "oracle"
 OURS = {"server", "graph", "execution", "resolvers", "demo", "identity", "billing", "planner"}

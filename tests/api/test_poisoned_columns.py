@@ -44,6 +44,8 @@ from tests.support.example_operations import REPORTS, WRITTEN
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 ACCOUNT_POISONED = "acct_poisoned"

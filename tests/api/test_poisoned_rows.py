@@ -47,6 +47,8 @@ from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 from tests.support.portal import KEY
 from tests.support.unprotected import unprotected
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 BILLING_PAGE = "{ client { name balance { amount { amount } } canPay { isAllowed } } }"
 

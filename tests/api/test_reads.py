@@ -6,6 +6,8 @@ from tests.support.comparison import Case, Comparison
 from tests.support.example_operations import PAGE, WRITTEN
 from tests.support.operations.pools import pool
 
+pytestmark = pytest.mark.twins(1)
+
 # Clients with every kind of history, and contacts with either right.
 ASKERS = (
     "USD client 0",
@@ -31,6 +33,7 @@ async def test_operation_is_one_statement_with_the_oracles_answer(
         assert answered.data
 
 
+@pytest.mark.twins(8)
 @pytest.mark.parametrize("sentence", WRITTEN)
 async def test_dashboard_reads_any_client(comparison: Comparison, sentence: str) -> None:
     """The answer is the client's own, except for a refusal of health information

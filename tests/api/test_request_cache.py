@@ -18,8 +18,6 @@ from models.database import StatementTimeout, StatementTooDeep
 from models.ids import new_id
 from tests.support.portal import Portal, served
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 NAME = "{ client { name } }"
 BALANCE = "{ client { balance { amount { amount currency } } } }"

@@ -12,6 +12,8 @@ from models import READ_SCOPES, Client, Practice
 from models.ids import new_id
 from tests.support.portal import Portal, practice, served
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 FILTERED = "clients(withBalance: false, first: 1) { totalCount }"
 SEVERAL = f"{{ {' '.join(f'a{number}: {FILTERED}' for number in range(5))} }}"

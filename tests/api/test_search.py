@@ -16,6 +16,8 @@ from models.names import fold_name, folded_email, mailbox, name_parts
 from tests.oracle import names as oracle
 from tests.support.portal import Portal, served
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 SEARCH = "query ($search: String) { clients(search: $search) { totalCount nodes { name } } }"
 NAMES = (

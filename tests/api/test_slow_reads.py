@@ -22,6 +22,8 @@ from models.database import NO_PRACTICE, Caller, Lane, Lanes
 from models.ids import new_id
 from tests.support.portal import KEY, Portal, practice, served
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 SLOW = "{ client { invoices { nodes { number } } } }"
 SLOW_OF_ALL = "{ practice { invoices { nodes { number } } } }"

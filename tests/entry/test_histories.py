@@ -62,6 +62,8 @@ from models.ids import IdSequence
 from tests.support import books
 from tests.support.entries import EntryDesk, entry_desk
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 COMPARED: list[type[Row]] = [
     Session, Invoice, InvoiceLine, LedgerEntry, Allocation, Payment, Receipt, Statement,

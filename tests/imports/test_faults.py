@@ -18,7 +18,6 @@ from tests.support.import_folders import (
 )
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-pytestmark = pytest.mark.twins(8)
 # What health information would be in a text about the small folder.
 PERSONAL = ("Ana", "Prieto", "Osei", "Psychotherapy", "ana@")
 

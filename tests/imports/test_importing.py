@@ -101,6 +101,7 @@ async def test_numbers_are_kept_and_counters_continue_after_them(desk: ImportDes
     assert counters == {DocumentKind.INVOICE: 42, DocumentKind.RECEIPT: 2}
 
 
+@pytest.mark.twins(1)
 async def test_refused_import_gives_its_numbers_back(desk: ImportDesk) -> None:
     folder = small_folder()
     folder["totals"][0]["balance"] = "1.00"
@@ -228,6 +229,7 @@ async def test_statement_keeps_its_balance(desk: ImportDesk) -> None:
     assert await findings(desk.engine, desk.practice_id) == []
 
 
+@pytest.mark.twins(1)
 async def test_client_who_is_paying_is_put_off(desk: ImportDesk) -> None:
     await desk.load(small_folder())
     client = await desk.row_of("client", "c1")

@@ -23,7 +23,7 @@ CLIENTS = shares.number(12, quick=6)
 
 @pytest.mark.server
 @pytest.mark.campaign
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 async def test_amid_crashes_nothing_is_charged_twice_or_lost(kind: str, postgres_url: str) -> None:
     wanted = Wanted(CLIENTS, str(SEED), at_once=CLIENTS)
     result = await campaign(wanted, is_sqlite=kind == "sqlite")

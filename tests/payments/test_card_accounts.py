@@ -17,8 +17,6 @@ from tests.support.card_forms import add, fill_in, keep, prepare, remove
 from tests.support.leases import run_out
 from tests.support.payments import ACCOUNT, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OTHER = ACCOUNT + "other"
 

@@ -31,8 +31,6 @@ from tests.support.card_forms import (
 from tests.support.late_answers import late
 from tests.support.payments import ACCOUNT, ASKS, DECLINED, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MASTERCARD = "5555555555554444"
 

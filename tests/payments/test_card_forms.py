@@ -20,8 +20,6 @@ from tests.support.card_forms import PREPARE, add, fill_in, keep, prepare
 from tests.support.late_answers import late
 from tests.support.payments import ACCOUNT, DECLINED, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ENDS = {"succeeded", "canceled"}
 
@@ -71,6 +69,7 @@ async def test_forms_opened_in_advance_leave_few_open(portal: Paying) -> None:
     assert (await prepare(portal))["__typename"] == "CardPrepared"
 
 
+@pytest.mark.twins(1)
 async def test_forms_requested_at_once_leave_few_open(portal: Paying) -> None:
     asked = [portal.came_to("prepareCard", PREPARE, i={}) for _ in range(2 * OPEN_FORMS)]
     names = [form["__typename"] for form in await asyncio.gather(*asked)]

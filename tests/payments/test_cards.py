@@ -30,8 +30,6 @@ from tests.support.card_forms import (
 from tests.support.leases import run_out
 from tests.support.payments import ACCOUNT, ASKS, DECLINED, GOOD, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MASTERCARD, AMEX = "5555555555554444", "378282246310005"
 

@@ -25,6 +25,8 @@ from tests.support.entries import PRACTICE
 from tests.support.payments import Paying, paying
 from tests.support.unprotected import unprotected
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

@@ -10,7 +10,12 @@ from tests.payments.crash_tests.scenarios import SCENARIOS, Scenario
 from tests.support.process_pool import Nursery
 from tests.support.processes import double
 
-pytestmark = [pytest.mark.server, pytest.mark.campaign, pytest.mark.share(12)]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.campaign,
+    pytest.mark.share(12),
+    pytest.mark.twins(1),
+]
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,6 @@ from sandbox.errors import StripeError
 from tests.payments.test_reversals import at_stripe
 from tests.support.payments import Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # A currency, an amount in ISO's minor units, the same in Stripe's, and a part of each.
 AMOUNTS = [

@@ -12,6 +12,8 @@ from sandbox import reversals
 from tests.payments.test_reversals import at_stripe, minor, paid
 from tests.support.payments import ACCOUNT, Paying, paying
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

@@ -19,8 +19,6 @@ from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
 from tests.support import postgres
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 Slow = Callable[[str], tuple[asyncio.Event, asyncio.Event]]
 
@@ -59,6 +57,7 @@ async def later(portal: Paying, **passes: float) -> None:
 # -- late responses --------------------------------------------------------------------------------
 
 
+@pytest.mark.twins(1)
 async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow: Slow) -> None:
     """Otherwise the invoice would be payable again after it was paid."""
     payment_id, _ = await paid(portal, 10_000)
@@ -76,6 +75,7 @@ async def test_late_response_does_not_undo_a_failed_refund(portal: Paying, slow:
     assert await dues(portal) == [0]
 
 
+@pytest.mark.twins(1)
 async def test_late_response_does_not_reopen_a_won_dispute(portal: Paying, slow: Slow) -> None:
     payment_id, intent = await paid(portal, 10_000)
     made = at_stripe(portal, reversals.open_dispute, intent)
@@ -91,6 +91,7 @@ async def test_late_response_does_not_reopen_a_won_dispute(portal: Paying, slow:
     assert await dues(portal) == [0]
 
 
+@pytest.mark.twins(1)
 async def test_late_response_does_not_send_a_payment_back(portal: Paying, slow: Slow) -> None:
     """PROCESSING is written while an earlier response with REQUIRES_ACTION is under way."""
     await portal.invoice(10_000)

@@ -18,6 +18,8 @@ from sandbox import intents, reversals
 from tests.payments.test_reversals import at_stripe, minor, paid
 from tests.support.payments import ASKS, Paying, paying
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 MONEY = "{ minorUnits }"

@@ -15,6 +15,8 @@ from tests.payments.test_reversals import at_stripe, paid, refunded_there
 from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MASTERCARD = "5555555555554444"
 

@@ -21,8 +21,6 @@ from sandbox import intents
 from sandbox.api import Fault
 from tests.support.payments import ASKS, DECLINED, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MONEY = "minorUnits"
 
@@ -248,6 +246,7 @@ async def test_client_has_one_active_payment_at_a_time(portal: Paying) -> None:
     assert refused["payment"]["id"] == waiting["payment"]["id"]
 
 
+@pytest.mark.twins(1)
 async def test_fifty_requests_with_one_key_are_one_charge(portal: Paying) -> None:
     await portal.invoice(10_000)
     asked = portal.input(10_000, portal.card())

@@ -19,8 +19,6 @@ from models import (
 from models.ids import new_id
 from tests.support.payments import DECLINED, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MONEY = "minorUnits"
 

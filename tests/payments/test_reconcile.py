@@ -28,8 +28,6 @@ from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
 from tests.support.unprotected import unprotected
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

@@ -16,8 +16,6 @@ from sandbox.api import Fault
 from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
 from tests.support.payments import Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

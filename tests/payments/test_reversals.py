@@ -25,8 +25,6 @@ from tests.support import shares
 from tests.support.payments import ACCOUNT, Paying, paying
 from tests.support.unprotected import unprotected
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 STANDING = """{ client {
@@ -161,6 +159,7 @@ async def test_refund_returns_unused_credit_before_it_reopens_an_invoice(portal:
     assert await dues(portal) == [1_000]
 
 
+@pytest.mark.twins(1)
 async def test_concurrent_refunds_do_not_exceed_the_payment(portal: Paying) -> None:
     payment_id, _ = await paid(portal, 10_000)
     tried = [refund_payment(portal.payment_context, payment_id, 7_000) for _ in range(6)]

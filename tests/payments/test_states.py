@@ -34,6 +34,8 @@ from tests.payments.states.histories import run_histories
 from tests.support.empty_databases import prepare
 from tests.support.factories import NOON, Books
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 KINDS: tuple[Any, ...] = (PaymentState, RefundState, DisputeState, SetupState)
 

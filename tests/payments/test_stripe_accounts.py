@@ -18,8 +18,6 @@ from sandbox import access, intents, reversals
 from tests.payments.test_reversals import at_stripe, dues, paid
 from tests.support.payments import ACCOUNT, ASKS, GOOD, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

@@ -143,6 +143,7 @@ async def test_books_are_verified_page_by_page(
     assert {one.client_id for one in await findings(books)} == {books.client_id, books.other_id}
 
 
+@pytest.mark.twins(1)
 async def test_books_of_the_demo_are_whole_and_keep_the_rules(new_database: NewDatabase) -> None:
     async with new_database() as url:
         await prepare(url)
@@ -222,6 +223,7 @@ async def test_a_random_change_is_found_at_its_row(books: Paying) -> None:
     await tampered(books, SOME)
 
 
+@pytest.mark.twins(1)
 @pytest.mark.campaign
 async def test_each_of_a_hundred_random_changes_is_found_at_its_row(books: Paying) -> None:
     await tampered(books, ALL)

@@ -15,8 +15,6 @@ from sandbox.deliveries import signature
 from server.sandbox import SECRET
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
@@ -52,6 +50,7 @@ async def test_event_is_answered_and_processed(portal: Paying) -> None:
     assert await portal.ledger_of_payments() == 10_000
 
 
+@pytest.mark.twins(1)
 async def test_repeated_event_is_stored_once(portal: Paying) -> None:
     event = await charged_late(portal)
     answers = await asyncio.gather(*(portal.webhook(event) for _ in range(10)))

@@ -21,8 +21,6 @@ from sandbox.deliveries import signature
 from server.sandbox import SECRET
 from tests.support.payments import Paying, paying
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 NOW = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
 NOW_S = int(NOW.timestamp())

@@ -18,8 +18,6 @@ from tests.support.card_forms import keep, make_default
 from tests.support.payments import DECLINED, Paying, paying
 from tests.support.portal import served
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ALL = READ_SCOPES
 LOG = """query Log($id: ID) { client(id: $id) { accessLog(first: 50) {

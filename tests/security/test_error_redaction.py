@@ -26,6 +26,8 @@ from tests.support.empty_databases import prepare
 from tests.support.portal import KEY, served
 from tests.support.sign_in import REQUEST, signing_in
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 VALUE = "Zyxmarker"
 NOON = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)

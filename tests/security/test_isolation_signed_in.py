@@ -20,7 +20,7 @@ from tests.security.isolation.shut import changes_without_a_sign_in
 from tests.security.isolation.trying import changes_of_everybody
 from tests.security.test_isolation import DEEP, PROBES, STRANGERS, WHOSE
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.twins(1)]
 
 # Viewers who read. The other three clients are only owners of rows.
 READERS = (*CLIENTS[:2], *RIGHTS)

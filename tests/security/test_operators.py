@@ -21,8 +21,6 @@ from server.settings import Settings
 from tests.support.payments import ASKS, Paying, paying
 from tests.support.portal import KEY
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 CONTACT = ("--name", "Gus Ahn", "--email", "gus@example.com", "--relation", "GUARDIAN", "--pay")
 

@@ -44,7 +44,7 @@ from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import load
 from tests.support.practices.random_values import NOW
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.twins(1)]
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 AT_LEAST = 1_500

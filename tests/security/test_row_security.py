@@ -32,7 +32,7 @@ from tests.security.isolation.mutations import CHANGES, Payer
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.twins(1)]
 
 SORTS = ("Ana Prieto", "guardian of several", "dashboard of everything")
 Asked = tuple[str, Mapping[str, Any]]

@@ -22,6 +22,8 @@ from tests.support import postgres
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
 
+pytestmark = pytest.mark.twins(1)
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OWNER, SERVING = postgres.OWNER, postgres.SERVING
 # Words of the policy that PostgreSQL gives back in its own way.

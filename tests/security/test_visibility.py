@@ -19,6 +19,8 @@ from tests.support.comparison import Case, Comparison
 from tests.support.example_operations import WRITTEN
 from tests.support.practices.random_values import NOW
 
+pytestmark = pytest.mark.twins(1)
+
 WHO = ("USD client 0", "USD contact who sees one", "USD dashboard")
 TOTALS = "{ client { superbills { nodes { totalFee { amount } } } } }"
 

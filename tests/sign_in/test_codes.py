@@ -11,8 +11,6 @@ from identity.sign_in import codes
 from models import Client, Token
 from tests.support.sign_in import SIGN_OUT, WITH_CODE, SigningIn, signing_in, statements
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 UNKNOWN = "nobody@example.com"
@@ -80,6 +78,7 @@ async def test_link_and_code_are_one_sign_in(portal: SigningIn) -> None:
     assert (await portal.type_code(code, nonce))["__typename"] == "SignInCodeInvalid"
 
 
+@pytest.mark.twins(1)
 async def test_concurrent_uses_of_a_code_are_one_sign_in(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     outcomes = await asyncio.gather(*(portal.type_code(code, nonce) for _ in range(5)))
@@ -127,6 +126,7 @@ async def test_request_allows_five_tries(portal: SigningIn) -> None:
     assert (await portal.enter(secret, nonce))["__typename"] == "SignedIn"
 
 
+@pytest.mark.twins(1)
 async def test_concurrent_tries_are_limited_too(portal: SigningIn) -> None:
     code, nonce = await mailed(portal)
     outcomes = await asyncio.gather(*(portal.type_code(wrong(code), nonce) for _ in range(12)))

@@ -24,8 +24,6 @@ from tests.support.sign_in import (
     statements,
 )
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 NOON = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
@@ -139,6 +137,7 @@ async def test_line_breaks_in_stored_values_add_no_header(portal: SigningIn) -> 
     assert len(await portal.mails()) == 1
 
 
+@pytest.mark.twins(1)
 async def test_address_is_found_by_its_index(portal: SigningIn) -> None:
     """The search covers all practices, since the request names none."""
     on_sqlite = portal.url.startswith("sqlite")

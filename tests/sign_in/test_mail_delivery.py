@@ -23,8 +23,6 @@ from tests.support.sign_in import (
     until,
 )
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 NOON = dt.datetime(2026, 3, 15, 12, tzinfo=dt.UTC)
@@ -133,6 +131,7 @@ async def test_unreachable_mail_server_is_tried_until_the_link_would_expire(
     assert portal.clock.time - NOON < 31 * MINUTE
 
 
+@pytest.mark.twins(1)
 async def test_mail_of_a_killed_process_is_sent_by_another(portal: SigningIn) -> None:
     """The process is killed after it took the request, during its dialogue with a mail server."""
     holding = asyncio.Event()

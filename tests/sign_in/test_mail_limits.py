@@ -13,8 +13,6 @@ from tests.support.sign_in import (
     signing_in,
 )
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE = dt.timedelta(minutes=1)
 
@@ -93,6 +91,7 @@ async def test_code_of_a_strangers_mail_works_only_in_the_strangers_page(portal:
     assert (await portal.type_code(code, stranger))["__typename"] == "SignedIn"
 
 
+@pytest.mark.twins(1)
 async def test_concurrent_requests_do_not_exceed_the_limit(portal: SigningIn) -> None:
     await asyncio.gather(*(portal.request("ana@example.com") for _ in range(12)))
     await asyncio.gather(*(worker.answer_waiting(portal.sign_in_context) for _ in range(6)))

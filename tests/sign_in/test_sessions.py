@@ -19,8 +19,6 @@ from server.settings import Settings
 from tests.support.portal import KEY
 from tests.support.sign_in import SigningIn, signing_in
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 
@@ -124,6 +122,7 @@ async def test_pending_mail_is_useless_after_sign_ins_were_ended(portal: Signing
     assert nonce
 
 
+@pytest.mark.twins(1)
 async def test_sign_in_during_the_end_is_ended_or_comes_after(
     portal: SigningIn,
 ) -> None:

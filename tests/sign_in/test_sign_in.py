@@ -12,8 +12,6 @@ from models import Client, Contact, SignInLink, SignInRequest, Token
 from models.ids import new_id
 from tests.support.sign_in import NAME, PAGE, SIGN_IN, SIGN_OUT, SigningIn, signing_in
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE = dt.timedelta(minutes=1)
 
@@ -95,6 +93,7 @@ async def test_result_of_an_ended_sign_in_is_not_repeated(portal: SigningIn) -> 
     assert (await portal.enter(*link))["__typename"] == "SignInLinkInvalid"
 
 
+@pytest.mark.twins(1)
 async def test_concurrent_uses_of_a_link_are_one_sign_in(portal: SigningIn) -> None:
     link = await portal.link()
     outcomes = await asyncio.gather(*(portal.enter(*link) for _ in range(15)))

@@ -23,8 +23,6 @@ from tests.support.sign_in import (
     until,
 )
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE, SECOND = dt.timedelta(minutes=1), dt.timedelta(seconds=1)
 

@@ -13,8 +13,6 @@ from models import Client, Contact, ContactRight, Token
 from models.ids import new_id
 from tests.support.sign_in import SIGN_OUT, SigningIn, signing_in
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 MINUTE = dt.timedelta(minutes=1)
 CLIENTS = "{ viewer { name clients { name } } }"

@@ -1,19 +1,35 @@
 """The part of the suite that `make test` runs; `make test-all` runs it whole.
 
-`pytest --quick` runs no test marked `slow` or `faults`. Of a function marked `share(n)` it runs one
-in n of the cases on each database, at least one, and the same cases each time. Of a module marked
-`twins(n)`, whose tests are about rules and not about a database, it runs one in n of the cases on
-PostgreSQL. `pytest --rest` runs what `--quick` leaves out, but for `slow` and `faults`.
+`pytest --quick` takes all tests but these:
+
+- tests marked `slow` or `faults`;
+- of a function marked `share(n)` all but one in n of the cases on each database;
+- of a module in a folder of `TWINS`, or marked `twins(n)`, all but one in n of the cases on
+  PostgreSQL that are left, for SQLite runs all of them. A database decides tests of `twins(1)`.
+
+At least one case is taken, and the same cases each time. `pytest --rest` runs what `--quick` leaves
+out, but for `slow` and `faults`.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 LEFT_OUT = ("slow", "faults")
+# Folders whose tests are about rules, and not about a database.
+TWINS = {
+    "tests/api": 8,
+    "tests/entry": 4,
+    "tests/imports": 8,
+    "tests/payments": 8,
+    "tests/security": 8,
+    "tests/sign_in": 8,
+}
+# The number of cases of which one is taken, and the name of the group.
+Group = tuple[int, str]
 _is_quick = False
 
 
@@ -33,7 +49,8 @@ def number(whole: int, *, quick: int) -> int:
 def divided(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Divide the tests into those that a quick run takes and those that it leaves out."""
     items = list(items)
-    taken = {item for group in groups(items) for item in share_of(group)}
+    short = (item for item in items if not is_long(item))
+    taken = {*portion(twin_group, portion(share_group, short))}
     return [item for item in items if item in taken], [item for item in items if item not in taken]
 
 
@@ -49,26 +66,35 @@ def is_long(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in LEFT_OUT)
 
 
-def groups(items: Iterable[pytest.Item]) -> Iterable[list[pytest.Item]]:
-    """Return the cases of each function on each database, and the twins of each module."""
+def portion(
+    group: Callable[[pytest.Item], Group], items: Iterable[pytest.Item]
+) -> Iterable[pytest.Item]:
+    """Yield one in n of each group's cases."""
     found = defaultdict(list)
     for item in items:
-        is_twin = is_on_postgresql(item.nodeid) and item.get_closest_marker("twins") is not None
-        found[
-            item.nodeid.partition("::" if is_twin else "[")[0], is_on_postgresql(item.nodeid)
-        ].append(item)
-    return found.values()
+        found[group(item)].append(item)
+    for (n, _), cases in found.items():
+        yield from sorted(cases, key=place)[: -(-len(cases) // n)]
 
 
-def share_of(group: list[pytest.Item]) -> list[pytest.Item]:
-    first = group[0]
-    if is_long(first):
-        return []
-    marker = first.get_closest_marker("share")
-    if is_on_postgresql(first.nodeid):
-        marker = first.get_closest_marker("twins") or marker
-    wanted = -(-len(group) // marker.args[0]) if marker else len(group)
-    return sorted(group, key=place)[:wanted]
+def share_group(item: pytest.Item) -> Group:
+    """Return the group of a function's cases on one database."""
+    function = item.nodeid.partition("[")[0]
+    return marked(item, "share", 1), f"{function} {is_on_postgresql(item.nodeid)}"
+
+
+def twin_group(item: pytest.Item) -> Group:
+    """Return the group of a module's cases on PostgreSQL; any other case is alone."""
+    if not is_on_postgresql(item.nodeid):
+        return 1, item.nodeid
+    module = item.nodeid.partition("::")[0]
+    return marked(item, "twins", TWINS.get(module.rpartition("/")[0], 1)), module
+
+
+def marked(item: pytest.Item, name: str, otherwise: int) -> int:
+    """Return the number of a test's marker."""
+    marker = item.get_closest_marker(name)
+    return int(marker.args[0]) if marker else otherwise
 
 
 def place(item: pytest.Item) -> bytes:

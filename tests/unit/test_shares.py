@@ -53,6 +53,23 @@ def test_twins_are_a_part_of_the_module_on_postgresql() -> None:
     assert by_database(taken) == {False: 20, True: 5}
 
 
+def test_folders_have_twins_too_except_modules_of_their_own_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shares, "TWINS", {"rules": 10})
+    taken, _ = shares.divided(cases("rules/a.py"))
+    assert by_database(taken) == {False: 20, True: 2}
+    decided, _ = shares.divided(cases("rules/a.py", pytest.mark.twins(1)))
+    assert by_database(decided) == {False: 20, True: 20}
+    for other in ("a.py", "other/a.py", "rules/deep/a.py"):
+        assert shares.divided(cases(other))[1] == []
+
+
+def test_twins_are_a_part_of_the_share() -> None:
+    taken, _ = shares.divided(cases("a.py", pytest.mark.share(2), pytest.mark.twins(5)))
+    assert by_database(taken) == {False: 10, True: 2}
+
+
 def test_share_is_the_same_in_any_order_and_in_another_folder() -> None:
     everything = cases("a.py", pytest.mark.share(6))
     taken, _ = shares.divided(everything)
@@ -82,7 +99,7 @@ def test_processes_take_a_file_on_one_database_at_a_time() -> None:
 
 # -- the documented table --------------------------------------------------------------------------
 
-REDUCES = re.compile(r"mark\.(share|twins|slow|faults)\b|shares\.number\(")
+REDUCES = re.compile(r"mark\.(share\b|slow\b|faults\b|twins\((?!1\)))|shares\.number\(")
 
 
 def test_every_reduced_module_is_documented() -> None:
@@ -95,7 +112,7 @@ def test_every_reduced_module_is_documented() -> None:
     }
     folder = "tests/fault_injection"
     single = {folder if path.startswith(folder) else path for path in reduced}
-    assert single | {"tests/support/shares.py"} == listed
+    assert single | {*shares.TWINS, "tests/support/shares.py"} == listed
 
 
 def section(text: str) -> str:
