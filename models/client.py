@@ -48,6 +48,8 @@ class Client(Addressed, Row):
     date_of_birth: Mapped[dt.date | None]
     clinician_id: Mapped[Reference | None]
     created_at: Mapped[dt.datetime]
+    # The day on which the client left the practice.
+    archived_on: Mapped[dt.date | None]
 
 
 class ClientNamePart(Row):

@@ -158,6 +158,7 @@ def clients(
     visible: Visibility,
     search: MaybeDeferred[str] | None = None,
     with_balance: bool | None = None,
+    is_archived: bool | None = None,
     order_by: ClientOrder | None = None,
 ) -> Rows:
     """Return the visible clients, by name by default."""
@@ -169,6 +170,9 @@ def clients(
     if with_balance is not None:
         owes_nothing = row.account.balance == constant(0)
         where.append(~owes_nothing if with_balance else owes_nothing)
+    if is_archived is not None:
+        archived_on = table.c.archived_on
+        where.append(archived_on.is_not(None) if is_archived else archived_on.is_(None))
     order_by = order_by or ClientOrder()
     name, key = ORDERS[order_by.field]
     descending = order_by.direction is OrderDirection.DESC

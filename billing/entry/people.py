@@ -189,6 +189,47 @@ def change_client(draft: Draft, facts: PracticeFacts, change: ClientChange) -> s
     return change.row_id
 
 
+@dataclass(frozen=True)
+class ClientArchive:
+    """A client who has left the practice, by default today."""
+
+    kind: ClassVar[str] = "client"
+
+    row_id: str
+    archived_on: dt.date | None = None
+
+    def __post_init__(self) -> None:
+        check.check_form("client_id", self.row_id, check.ID)
+        check.check_optional_day("archived_on", self.archived_on)
+
+
+def archive_client(draft: Draft, facts: PracticeFacts, wanted: ClientArchive) -> str:
+    """Archive a client, who may still sign in and pay. Lists can leave the client out."""
+    day = wanted.archived_on or draft.today
+    if day > draft.today:
+        raise check.invalid("archived_on", "is in the future")
+    draft.alter(Client, {"id": wanted.row_id}, archived_on=day)
+    return wanted.row_id
+
+
+@dataclass(frozen=True)
+class ClientRestore:
+    """A client who has come back to the practice."""
+
+    kind: ClassVar[str] = "client"
+
+    row_id: str
+
+    def __post_init__(self) -> None:
+        check.check_form("client_id", self.row_id, check.ID)
+
+
+def restore_client(draft: Draft, facts: PracticeFacts, wanted: ClientRestore) -> str:
+    """Take a client out of the archive."""
+    draft.alter(Client, {"id": wanted.row_id}, archived_on=None)
+    return wanted.row_id
+
+
 def insert_name_parts(draft: Draft, client: Values) -> None:
     for part in name_parts(client):
         draft.insert(ClientNamePart, **part)

@@ -141,6 +141,10 @@ class Client(Node):
         models.Client.date_of_birth, "The client's date of birth. Needs `phi:read`."
     )
     address: Address | None = address
+    archived_on: dt.date | None = column(
+        models.Client.archived_on,
+        "The day on which the client left the practice; null for current clients.",
+    )
     practice: Practice = practice
     clinician: Clinician | None = clinician
 

@@ -108,6 +108,13 @@ class Query:
                     " client of the practice."
                 ),
             ],
+            "is_archived": Annotated[
+                bool | None,
+                strawberry.argument(
+                    description="Only clients who have left the practice (`true`), or only current"
+                    " clients (`false`)."
+                ),
+            ],
             "order_by": Annotated[
                 ClientOrder | None,
                 strawberry.argument(

@@ -265,6 +265,7 @@ TABLES = {
                 Column("balance", "balance.amount.amount"),
                 Column("currency", "balance.amount.currency"),
                 Column("clinician_id", "clinician.id"),
+                Column("archived_on", "archivedOn"),
                 health("name", "name"),
                 health("email", "email"),
                 health("phone", "phone"),
@@ -272,6 +273,7 @@ TABLES = {
             {
                 "search": text_filter("search"),
                 "withBalance": Filter("withBalance", "Boolean", flag),
+                "isArchived": Filter("isArchived", "Boolean", flag),
             },
             fixed="orderBy: {field: CREATED}",
         ),

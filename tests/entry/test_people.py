@@ -1,5 +1,6 @@
 """Practices, clinicians, clients and contacts, as the writers enter and change them."""
 
+import datetime as dt
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,16 +18,20 @@ from billing.entry.people import (
     CLIENT,
     CLINICIAN,
     CONTACT,
+    ClientArchive,
     ClientChange,
     ClientDetails,
+    ClientRestore,
     ClinicianDetails,
     ContactDetails,
     ContactLink,
     ContactUnlink,
     TaxId,
     add_contact,
+    archive_client,
     change_client,
     link_contact,
+    restore_client,
     unlink_contact,
 )
 from billing.entry.practices import PracticeDetails, change_practice
@@ -47,7 +52,7 @@ from models import (
     Relation,
     Scope,
 )
-from tests.support.entries import PRACTICE, EntryDesk, entry_desk
+from tests.support.entries import PRACTICE, START, EntryDesk, entry_desk
 from tests.support.portal import served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -74,6 +79,28 @@ async def test_renamed_client_is_found_by_the_new_name_alone(desk: EntryDesk) ->
     assert (client["folded_name"], client["email"]) == ("zoe brandnew", "zoe@example.com")
     parts = await desk.rows(ClientNamePart, client_id=desk.client_id)
     assert [one["text"] for one in parts] == ["zoe brandnew", "brandnew"]
+
+
+async def test_client_is_archived_and_restored(desk: EntryDesk) -> None:
+    async def archived_on() -> dt.date | None:
+        return (await desk.row(Client, desk.client_id))["archived_on"]
+
+    async with practice_entries(desk.context, desk.practice_id) as entries:
+        assert await entries.enter(archive_client, ClientArchive(desk.client_id)) == desk.client_id
+    assert await archived_on() == START.date()
+    async with practice_entries(desk.context, desk.practice_id) as entries:
+        await entries.enter(archive_client, ClientArchive(desk.client_id, dt.date(2026, 1, 31)))
+    assert await archived_on() == dt.date(2026, 1, 31)
+    with pytest.raises(EntryError) as caught:
+        async with practice_entries(desk.context, desk.practice_id) as entries:
+            tomorrow = START.date() + dt.timedelta(1)
+            await entries.enter(archive_client, ClientArchive(desk.client_id, tomorrow))
+    assert caught.value.field == "archived_on"
+    async with practice_entries(desk.context, desk.practice_id) as entries:
+        await entries.enter(restore_client, ClientRestore(desk.client_id))
+    assert await archived_on() is None
+    entries_of_client = await desk.rows(AccessEntry, client_id=desk.client_id)
+    assert len(entries_of_client) == 3
 
 
 async def test_documents_keep_the_name_and_letterhead_that_they_were_issued_with(

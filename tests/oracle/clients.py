@@ -58,7 +58,12 @@ class Query(Shown):
         return nodes.nodes(self.world, ids)
 
     def clients(
-        self, search: str | None, with_balance: bool | None, order_by: Any, **page: Any
+        self,
+        search: str | None,
+        with_balance: bool | None,
+        is_archived: bool | None,
+        order_by: Any,
+        **page: Any,
     ) -> Connection:
         seen = self.world.clients()
         chosen = [
@@ -66,6 +71,7 @@ class Query(Shown):
             for client in seen
             if (search is None or is_named(client.name, search))
             and with_balance in (None, money.balance(self.world, client.id) != 0)
+            and is_archived in (None, client.archived_on is not None)
         ]
         asked = order_by or {}
         order = CLIENTS[asked.get("field", "NAME")]

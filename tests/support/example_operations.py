@@ -26,8 +26,9 @@ WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
         {},
     ),
     "a client with all that is known of them": (
-        "{ client { id name email phone dateOfBirth address { line1 line2 city region postalCode"
-        " country } clinician { id name credentials } practice { id } } }",
+        "{ client { id name email phone dateOfBirth archivedOn"
+        " address { line1 line2 city region postalCode country } clinician { id name"
+        " credentials } practice { id } } }",
         {},
     ),
     "a balance that explains itself": (
@@ -345,6 +346,11 @@ WRITTEN |= {
         "{ some: clients(withBalance: true) { totalCount nodes { balance { amount { amount } } } }"
         " none: clients(withBalance: false) { totalCount } all: clients(withBalance: null)"
         " { totalCount } }",
+        {},
+    ),
+    "clients who left, and current ones": (
+        "{ left: clients(isArchived: true) { totalCount nodes { archivedOn } }"
+        " current: clients(isArchived: false, withBalance: true) { totalCount } }",
         {},
     ),
     "clients by a search": (

@@ -203,6 +203,7 @@ def upgrade() -> None:
         sa.Column("date_of_birth", sa.Date(), nullable=True),
         sa.Column("clinician_id", ID, nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("archived_on", sa.Date(), nullable=True),
         *address(),
         address_is_whole(),
         *address_check("email"),

@@ -277,6 +277,7 @@ PARAMETERS = {
     "status": ("PAID", "SUCCEEDED", "FAILED"),
     "pastDue": ("true", "false"),
     "withBalance": ("true", "false"),
+    "isArchived": ("true", "false"),
     "changedSince": ("0",),
     "kind": ("PAYMENT", "SESSION"),
     "groupBy": ("MONTH",),

@@ -173,6 +173,7 @@ class Arguments(Choices):
         return {
             "search": self.one(self.pool.searches) if told and self.chance(50) else None,
             "withBalance": self.one([True, False]) if self.chance(30) else None,
+            "isArchived": self.one([True, False]) if self.chance(30) else None,
             "orderBy": order_by or self.one([None, {}]),
             **self.page(self.pool.cursors[CLIENT_ORDERS[by]], nested=False, most=500),
         }

@@ -139,6 +139,7 @@ class Founding(Draws):
             email=email if self.books.rows[Client] else ADDRESS,
             phone=self.maybe("+1 555 0100"),
             date_of_birth=self.maybe(dt.date(1987, 2, 28)),
+            archived_on=self.maybe(dt.date(2026, 2, 27)),
             clinician_id=self.chance.choice(self.clinicians),
             # Some clients were created at the same moment.
             created_at=MOMENT - dt.timedelta(microseconds=len(self.books.rows[Client]) // 2 % 3),
