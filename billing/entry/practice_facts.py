@@ -33,6 +33,10 @@ class PracticeFacts:
     def time_zone(self) -> str:
         return str(self.values["time_zone"])
 
+    @property
+    def currency(self) -> str:
+        return str(self.values["currency"])
+
     def moment_of(self, day: dt.date, stamp: Stamp) -> dt.datetime:
         """Return the time to write for a day: the current time for today, and noon in the
         practice's time zone for any other day.

@@ -60,6 +60,31 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
     return f"{contact}: {right.relation.lower()} of {client}, {right}."
 
 
+async def update_contact(
+    settings: Settings, contact: str, name: str | None, email: str | None
+) -> str:
+    """Change the name or the address of a contact, and return a sentence about the change."""
+    async with (
+        entering_for(settings, "portal contact update", Contact, contact) as (context, row),
+        practice_entries(context, row.practice_id) as practice,
+    ):
+        details = people.ContactDetails(name or row.name, email.strip() if email else row.email)
+        if details == people.ContactDetails(row.name, row.email):
+            return "Nothing is changed."
+        await refuse_taken_address(practice.conn, row, details)
+        await practice.enter(people.change_contact, people.ContactChange(row.id, details))
+    return f"{row.id} is {details.name} <{details.email or ''}>."
+
+
+async def refuse_taken_address(
+    conn: AsyncConnection, contact: Row[Any], details: people.ContactDetails
+) -> None:
+    """Refuse the address of another contact, who would be linked by it."""
+    other = await contact_of(conn, contact.practice_id, details) if details.email else None
+    if other not in (None, contact.id):
+        raise NotLinked(f"{other} has this address: link that contact instead.")
+
+
 async def unlink_contact(settings: Settings, contact: str, client: str) -> str:
     """Remove a contact's rights to a client, from the contact's next request on."""
     command = "portal contact unlink"

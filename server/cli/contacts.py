@@ -34,6 +34,21 @@ def link(
     )
 
 
+@app.command("update")
+def update(
+    contact: Annotated[str, typer.Argument(help="The contact's id, as listed.")],
+    name: Annotated[str | None, typer.Option(help="The contact's name.")] = None,
+    email: Annotated[
+        str | None, typer.Option(help="The contact's e-mail address, to sign in with.")
+    ] = None,
+) -> None:
+    """Change a contact's name or address. Another address ends the contact's sign-ins."""
+    from server.cli import contact_admin
+
+    settings = settings_from_environment()
+    typer.echo(run(contact_admin.update_contact(settings, contact, name, email)))
+
+
 @app.command("unlink")
 def unlink(
     contact: Annotated[str, typer.Argument(help="The contact's id, as listed.")],

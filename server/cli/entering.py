@@ -7,12 +7,16 @@ from typing import Any
 from sqlalchemy import Row
 
 from billing.entry.commands import EntryContext
+from billing.entry.external_ids import ExternalId
 from models import database
 from server.cli.operators import operator
 from server.cli.rows import find_row
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.settings import Settings
+
+# The name of another system, and the key of a record there.
+Key = tuple[str, str | None]
 
 
 class NotEntered(CommandError):
@@ -40,3 +44,9 @@ async def entering_for(
         async with context.engine.connect() as conn:
             row = await find_row(conn, table, id_)
         yield context.for_practice(getattr(row, "practice_id", row.id)), row
+
+
+def external_id(key: Key) -> ExternalId | None:
+    """Return the key of a record in another system, if there is one."""
+    source, id_ = key
+    return ExternalId(source, id_) if id_ is not None else None

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from server.cli import contacts, operator_name, practices, sessions, tokens
+from server.cli import (
+    clients,
+    clinicians,
+    contacts,
+    credits,
+    invoices,
+    operator_name,
+    payment_commands,
+    practices,
+    sessions,
+    tokens,
+)
 from server.cli.console import PlainGroup, run, settings_from_environment, stop
 
 app = typer.Typer(
@@ -19,11 +30,14 @@ app = typer.Typer(
     help="The GraphQL server behind a therapy practice's client billing portal.",
 )
 app.add_typer(practices.app, name="practice")
-app.add_typer(tokens.app, name="token")
+app.add_typer(clinicians.app, name="clinician")
+app.add_typer(clients.app, name="client")
 app.add_typer(contacts.app, name="contact")
+app.add_typer(invoices.app, name="invoice")
+app.add_typer(payment_commands.app, name="payment")
+app.add_typer(credits.app, name="credit")
+app.add_typer(tokens.app, name="token")
 app.add_typer(sessions.app, name="sessions")
-payments = typer.Typer(no_args_is_help=True, help="Payments that need the operator.")
-app.add_typer(payments, name="payment")
 
 CONTRACT = Path("schema.graphql")
 
@@ -245,20 +259,6 @@ def refund(
         settings, payment, amount, key, typer.echo, invoice=invoice
     )
     typer.echo(run(refund_))
-
-
-@payments.command("end")
-def end_payment(
-    payment: Annotated[str, typer.Argument(help="The payment: pmt_…")],
-    because: Annotated[str, typer.Option(help="The reason, which is stored with the payment.")],
-) -> None:
-    """End a payment in an account that Stripe gives no access to, as after deauthorisation.
-
-    If Stripe answers, the payment is given up as a client would do it.
-    """
-    from server.cli import payments
-
-    typer.echo(run(payments.end_by_operator(settings_from_environment(), payment, because)))
 
 
 @app.command()

@@ -24,6 +24,7 @@ from models import AccessAction, Invoice, Payment, Practice, database
 from planner.deferred import FieldError
 from resolvers.ids import bare
 from server import stripe_check
+from server.cli.amounts import minor_units
 from server.cli.operators import operator
 from server.clock import utc_now
 from server.command_errors import CommandError
@@ -144,16 +145,6 @@ async def find_invoice(context: PaymentContext, practice_id: str, invoice: str) 
     if found is None:
         raise NotDone(f"There is no invoice {invoice}.")
     return found
-
-
-def minor_units(amount: str, currency: str) -> int:
-    try:
-        units = Decimal(amount).scaleb(currency_digits(currency))
-        if units == units.to_integral_value():
-            return int(units)
-    except (ArithmeticError, ValueError):
-        pass
-    raise NotDone(f"{amount} is not an amount in {currency}.")
 
 
 async def differences(settings: Settings, since: dt.datetime | None) -> list[str]:

@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.encryption import FieldKeys
 from billing.entry.commands import PracticeEntries, new_practice, practice_entries
 from billing.entry.number_series import NumberSeries
-from billing.entry.people import PostalAddress, TaxId
 from billing.entry.practices import (
     PracticeDetails,
     PracticeLogo,
@@ -23,15 +21,9 @@ from models import DocumentKind, Logo, Practice
 from server import stripe_check
 from server.cli.entering import NotEntered, entering, entering_for
 from server.cli.logos import read_logo
-from server.cli.practice_settings import ADDRESS, OPTIONAL, REQUIRED, WrongSetting
+from server.cli.merging import WrongField, encrypted_tax_id, merged
+from server.cli.practice_settings import OPTIONAL, REQUIRED
 from server.settings import Settings
-
-# The digits and letters of a tax id; those of the United States have nine digits.
-TAX_ID_LENGTHS, TAX_ID_DIGITS_US = range(8, 21), 9
-NO_FIELD_KEY = (
-    "A tax id is stored encrypted, and FIELD_KEY is not set: docs/operations.md says how to make"
-    " the key."
-)
 
 
 class Created(NamedTuple):
@@ -118,45 +110,31 @@ def merged_details(
     clear: Collection[str] = (),
 ) -> PracticeDetails:
     """Return the details of a practice with the given settings in place of the current ones."""
-    if unknown := [name for name in clear if name not in OPTIONAL]:
-        raise WrongSetting(f"{unknown[0]} can't be removed: {', '.join(OPTIONAL)} can.")
-    values: dict[str, Any] = dict(vars(current)) if current else {}
-    values |= {name: given[name] for name in given if name in PracticeDetails.__annotations__}
-    values |= {
-        "address": merged_address(values.get("address"), given),
-        "stripe_account": merged_account(values.get("stripe_account"), given),
-    }
+    values = merged(vars(current) if current else {}, given, clear, OPTIONAL)
+    values["stripe_account"] = merged_account(current, given)
     if "tax_id" in given:
-        known = current.tax_id if current else None
-        values["tax_id"] = stored_tax_id(given["tax_id"], known, settings, given.get("country"))
-    values |= dict.fromkeys(clear)
+        known, address = current.tax_id if current else None, values["address"]
+        country = address.country if address else None
+        values["tax_id"] = encrypted_tax_id(given["tax_id"], known, settings, country)
     if missing := [name for name in REQUIRED if values.get(name) is None]:
-        raise WrongSetting(
+        raise WrongField(
             f"A practice needs {' and '.join(missing)}: as keys of the file, or as options:"
             f" {' '.join('--' + name.replace('_', '-') for name in missing)}."
         )
-    details = PracticeDetails(**values)
+    names = PracticeDetails.__dataclass_fields__
+    details = PracticeDetails(**{name: one for name, one in values.items() if name in names})
     fault = account_fault(details, settings)
     if fault is not None:
-        raise WrongSetting(fault)
+        raise WrongField(fault)
     return details
 
 
-def merged_address(current: PostalAddress | None, given: Mapping[str, Any]) -> PostalAddress | None:
-    parts: dict[str, Any] = dict(vars(current)) if current else {}
-    parts |= {name: given[name] for name in ADDRESS if name in given}
-    needed = ("line1", "city", "postal_code", "country")
-    if parts and (missing := [name for name in needed if name not in parts]):
-        raise WrongSetting(f"An address needs {' and '.join(missing)} too.")
-    return PostalAddress(**parts) if parts else None
-
-
-def merged_account(current: str | None, given: Mapping[str, Any]) -> str | None:
+def merged_account(current: PracticeDetails | None, given: Mapping[str, Any]) -> str | None:
     """Return the Stripe account; None if Online Payments are off."""
-    account: str | None = given.get("stripe_account", current)
+    account: str | None = given.get("stripe_account", current.stripe_account if current else None)
     is_on = given.get("online_payments")
     if is_on and account is None:
-        raise WrongSetting("Online Payments need a stripe_account: acct_…, or own.")
+        raise WrongField("Online Payments need a stripe_account: acct_…, or own.")
     return None if is_on is False else account
 
 
@@ -167,21 +145,6 @@ def account_fault(details: PracticeDetails, settings: Settings) -> str | None:
     if not fault:
         return None
     return f"stripe_account is {account}: {fault}. Name another, or give --no-online-payments."
-
-
-def stored_tax_id(text: str, known: TaxId | None, settings: Settings, country: str | None) -> TaxId:
-    """Return a tax id as it is stored. The same one stays as it is."""
-    if not settings.field_key:
-        raise WrongSetting(NO_FIELD_KEY)
-    keys: FieldKeys = settings.field_keys
-    if known and known.encrypted and keys.read(known.encrypted) == text:
-        return known
-    letters = "".join(letter for letter in text if letter not in " -.")
-    digits = [letter for letter in letters if "0" <= letter <= "9"]
-    is_wrong = len(letters) not in TAX_ID_LENGTHS or not letters.isalnum() or len(digits) < 4
-    if is_wrong or (country == "US" and len(digits) != TAX_ID_DIGITS_US):
-        raise WrongSetting("tax_id is not as 12-3456789 or 123-45-6789.")
-    return TaxId("".join(digits[-4:]), keys.encrypted(text))
 
 
 def number_series(given: Mapping[str, Any]) -> Iterator[NumberSeries]:

@@ -1,20 +1,15 @@
 """The settings of a practice at the command line: as options, and in a TOML file.
 
-Only the standard library is imported, so that `--help` is fast.
+Nothing but the command line is imported, so that `--help` is fast.
 """
 
-import difflib
-import inspect
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import typer
+from server.cli.fields import ADDRESS, Field, given, with_fields
+from server.cli.toml_files import flat, read_tables, unknown_key, wrong_type
 
-from server.command_errors import CommandError
-
-C = TypeVar("C", bound=Callable[..., None])
 # The names of models.DocumentKind, which is not imported for `--help`.
 KINDS = ("INVOICE", "STATEMENT", "SUPERBILL", "RECEIPT")
 WORDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
@@ -33,10 +28,6 @@ class Setting(NamedTuple):
         return self.key.removeprefix("numbers.").removeprefix("address.").replace(".", "_")
 
 
-class WrongSetting(CommandError):
-    """A setting that is missing or wrong. The text says what is right."""
-
-
 def number_settings() -> Iterator[Setting]:
     for kind in (kind.lower() for kind in KINDS):
         yield Setting(f"numbers.{kind}.prefix", str, f"The beginning of {kind} numbers.")
@@ -53,12 +44,7 @@ SETTINGS = (
     Setting("phone", str, "Its telephone number."),
     Setting("email", str, "Its e-mail address, for clients."),
     Setting("portal_url", str, "The https address of its portal page, for sign-in mails."),
-    Setting("address.line1", str, "Street and number."),
-    Setting("address.line2", str, "Suite or floor."),
-    Setting("address.city", str, "City."),
-    Setting("address.region", str, "State or region."),
-    Setting("address.postal_code", str, "Postal code."),
-    Setting("address.country", str, "Country, as US."),
+    *(Setting(f"address.{name}", type_, help_) for name, type_, help_ in ADDRESS),
     Setting("npi", str, "The practice's National Provider Identifier."),
     Setting("tax_id", str, "Its tax id, which is stored encrypted (FIELD_KEY)."),
     Setting("stripe_account", str, "Its Stripe account: acct_…, or own for the key's account."),
@@ -69,36 +55,19 @@ SETTINGS = (
     *number_settings(),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}
-ADDRESS = [one.name for one in SETTINGS if one.key.startswith("address.")]
 REQUIRED = ("name", "time_zone", "currency", "locale")
-OPTIONAL = ("phone", "email", "portal_url", "npi", "tax_id", "days_until_due", "address")
+OPTIONAL = "phone email portal_url npi tax_id days_until_due address"
 
 
 # -- options ---------------------------------------------------------------------------------------
 
-
-def with_settings(command: C) -> C:
-    """Give a command an option for each setting, in place of its own `**settings`."""
-    signature = inspect.signature(command)
-    fixed = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    options = [
-        inspect.Parameter(
-            setting.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[setting.type | None, typer.Option(help=setting.help)],
-        )
-        for setting in SETTINGS
-    ]
-    changed: Any = command
-    changed.__signature__ = signature.replace(parameters=[*fixed, *options])
-    return command
+with_settings = with_fields(Field(one.name, one.type, one.help) for one in SETTINGS)
 
 
 def given_settings(file: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a file and of options by their names. An option wins."""
     from_file = read_settings(file) if file is not None else {}
-    return from_file | {name: value for name, value in options.items() if value is not None}
+    return from_file | given(dict(options))
 
 
 # -- the file --------------------------------------------------------------------------------------
@@ -106,41 +75,18 @@ def given_settings(file: Path | None, options: Mapping[str, Any]) -> dict[str, A
 
 def read_settings(file: Path) -> dict[str, Any]:
     """Return the settings of a TOML file. A logo is a file beside it."""
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise WrongSetting(f"{file} can't be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise WrongSetting(f"{file} is not a text in UTF-8: save it as such.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise WrongSetting(f"{file} is not a TOML file: {error}.") from None
     settings: dict[str, Any] = {}
-    for key, value in flat(tables):
+    for key, value in flat(read_tables(file)):
         setting = BY_KEY.get(key)
         if setting is None:
-            raise WrongSetting(f"{file}: {unknown(key)}")
+            raise unknown_key(file, key, BY_KEY)
         settings[setting.name] = typed(file, setting, value)
     return settings
 
 
-def flat(tables: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested tables, with their keys separated by dots."""
-    for key, value in tables.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
-
-
-def unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, BY_KEY, n=1)
-    hint = f"{near[0]} is meant?" if near else f"the keys are {', '.join(BY_KEY)}."
-    return f"there is no setting {key!r}: {hint}"
-
-
 def typed(file: Path, setting: Setting, value: object) -> object:
-    """Return the value of a key. Raise WrongSetting if it is of another type."""
+    """Return the value of a key. Raise WrongFile if it is of another type."""
     wanted = str if setting.type is Path else setting.type
     if type(value) is not wanted:
-        raise WrongSetting(f"{file}: {setting.key} has to be {WORDS[wanted]}.")
+        raise wrong_type(file, setting.key, WORDS[wanted])
     return file.parent / str(value) if setting.type is Path else value

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from server.cli.console import print_id, run, settings_from_environment
+from server.cli.fields import Json
 from server.cli.practice_settings import given_settings, with_settings
 
 app = typer.Typer(no_args_is_help=True, help="Create, change and list practices.")
@@ -15,7 +16,6 @@ File = Annotated[
     Path | None,
     typer.Argument(dir_okay=False, help="A TOML file of settings, as docs/import/practice.toml."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command("create")

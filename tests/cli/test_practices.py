@@ -1,90 +1,41 @@
 """`portal practice`: practices are created, changed and listed."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
-from typer.testing import CliRunner, Result
 
 from billing.encryption import FieldKeys
-from models import AccessEntry, ActorKind, Letterhead, Logo, Practice, Row
-from models.database import open_engine
-from server.cli import main as cli
-from tests.support.empty_databases import prepare
-from tests.support.portal import KEY
+from models import AccessEntry, ActorKind, Letterhead, Logo
+from tests.support.command_desk import FIELD_KEY, OPERATOR, REQUIRED, CommandDesk, command_desk
 
 pytestmark = pytest.mark.twins(4)
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 EXAMPLE = Path(__file__).parents[2] / "docs" / "import" / "practice.toml"
-FIELD_KEY = Fernet.generate_key().decode()
-REQUIRED = ("--time-zone", "America/Chicago", "--currency", "USD", "--locale", "en-US")
 ADDRESS = ("--line1", "1 Main", "--city", "Austin", "--postal-code", "78701", "--country", "US")
 
 
-class Desk(NamedTuple):
-    """A database, whose address commands find in their environment."""
-
-    engine: AsyncEngine
-    number: list[int]
-
-    async def run(self, *arguments: str) -> Result:
-        whole = ["--as", "Olga", "practice", *arguments]
-        return await asyncio.to_thread(CliRunner().invoke, cli.app, whole)
-
-    async def create(self, *arguments: str) -> str:
-        """Create a practice with a name of its own, and return its id."""
-        self.number[0] += 1
-        name = ("--name", f"Practice {self.number[0]}")
-        result = await self.run("create", *name, *REQUIRED, *arguments)
-        assert result.exit_code == 0, result.output
-        return result.stdout.strip()
-
-    async def listed(self, practice: str) -> dict[str, Any]:
-        found = json.loads((await self.run("list", "--json")).stdout)
-        (row,) = [one for one in found if one["id"] == practice]
-        return dict(row)
-
-    async def rows(self, table: type[Row], practice: str) -> list[Any]:
-        columns: Any = table.__table__
-        own = columns.c["id" if table is Practice else "practice_id"] == practice[4:]
-        async with self.engine.connect() as conn:
-            found = await conn.execute(select(columns).where(own).order_by(*columns.primary_key))
-            return [*found]
-
-
 @pytest.fixture(scope="module")
-async def shared_desk(new_database: NewDatabase) -> AsyncIterator[Desk]:
-    with pytest.MonkeyPatch.context() as environment:
-        async with new_database() as url:
-            await prepare(url)
-            environment.setenv("DATABASE_URL", url)
-            async with open_engine(url) as engine:
-                yield Desk(engine, [0])
+async def desk(new_database: NewDatabase) -> AsyncIterator[CommandDesk]:
+    async with new_database() as url, command_desk(url) as desk:
+        yield desk
 
 
-@pytest.fixture
-async def desk(shared_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setenv("TOKEN_KEY", KEY)
-    monkeypatch.setenv("FIELD_KEY", FIELD_KEY)
-    monkeypatch.setenv("SANDBOX", "true")
-    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
-    return shared_desk
+async def facts_of(desk: CommandDesk, practice: str) -> dict[str, Any]:
+    (facts,) = [one for one in await desk.listed("practice", "list") if one["id"] == practice]
+    return facts
 
 
-async def test_example_file_is_a_practice(desk: Desk) -> None:
-    created = await desk.run("create", str(EXAMPLE), "--json")
+async def test_example_file_is_a_practice(desk: CommandDesk) -> None:
+    created = await desk.run("practice", "create", str(EXAMPLE), "--json")
     assert created.exit_code == 0, created.output
     practice = json.loads(created.stdout)["id"]
     assert "Online Payments are on, in acct_sandbox_juniper." in created.stderr
-    facts = await desk.listed(practice)
+    facts = await facts_of(desk, practice)
     assert facts == {
         "id": practice,
         "name": "Juniper Street Counseling",
@@ -123,62 +74,70 @@ async def test_example_file_is_a_practice(desk: Desk) -> None:
     assert logo.content == EXAMPLE.with_name("logo.svg").read_bytes()
     entries = await desk.rows(AccessEntry, practice)
     assert {(one.kind, one.name, one.operation) for one in entries} == {
-        (ActorKind.OPERATOR, "Olga", "portal practice create")
+        (ActorKind.OPERATOR, OPERATOR, "portal practice create")
     }
     # The same file again changes nothing, and does not make a second practice.
-    again = await desk.run("create", str(EXAMPLE))
+    again = await desk.run("practice", "create", str(EXAMPLE))
     assert (again.exit_code, again.stderr.partition(" ")[0]) == (1, practice)
-    assert (await desk.run("update", practice, str(EXAMPLE))).stdout == "Nothing is changed.\n"
-    assert await desk.listed(practice) == facts
+    assert (
+        await desk.run("practice", "update", practice, str(EXAMPLE))
+    ).stdout == "Nothing is changed.\n"
+    assert await facts_of(desk, practice) == facts
     assert len(await desk.rows(AccessEntry, practice)) == len(entries)
     assert len(await desk.rows(Letterhead, practice)) == 1
 
 
-async def test_option_wins_over_the_file(desk: Desk, tmp_path: Path) -> None:
+async def test_option_wins_over_the_file(desk: CommandDesk, tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text('name = "Alder"\ntime_zone = "UTC"\ncurrency = "EUR"\nlocale = "de-DE"\n')
-    created = await desk.run("create", str(file), "--name", "Alder Row", "--days-until-due", "0")
-    facts = await desk.listed(created.stdout.strip())
+    created = await desk.run(
+        "practice", "create", str(file), "--name", "Alder Row", "--days-until-due", "0"
+    )
+    facts = await facts_of(desk, created.stdout.strip())
     assert (facts["name"], facts["currency"], facts["days_until_due"]) == ("Alder Row", "EUR", 0)
     assert (facts["stripe_account"], facts["online_payments"]) == (None, False)
 
 
-async def test_update_changes_what_is_given_alone(desk: Desk) -> None:
-    practice = await desk.create("--phone", "1", "--tax-id", "12-3456789", *ADDRESS)
+async def test_update_changes_what_is_given_alone(desk: CommandDesk) -> None:
+    practice = await desk.practice("--phone", "1", "--tax-id", "12-3456789", *ADDRESS)
     changes = ("--days-until-due", "14", "--email", "a@b.example", "--no-clients-remove-cards")
-    result = await desk.run("update", practice, *changes)
+    result = await desk.run("practice", "update", practice, *changes)
     assert result.stdout == f"{practice}: changed email, days_until_due.\n"
-    facts = await desk.listed(practice)
+    facts = await facts_of(desk, practice)
     assert (facts["email"], facts["days_until_due"], facts["phone"]) == ("a@b.example", 14, "1")
     # Neither is on a letterhead.
     assert len(await desk.rows(Letterhead, practice)) == 1
-    await desk.run("update", practice, "--line1", "2 Main", "--clear", "phone")
+    await desk.run("practice", "update", practice, "--line1", "2 Main", "--clear", "phone")
     _, moved = await desk.rows(Letterhead, practice)
     assert (moved.address_line1, moved.address_city, moved.phone) == ("2 Main", "Austin", None)
     assert FieldKeys([FIELD_KEY]).read(moved.tax_id_encrypted) == "12-3456789"
-    await desk.run("update", practice, *("--clear", "address", "--clear", "tax_id"))
-    facts = await desk.listed(practice)
+    await desk.run("practice", "update", practice, *("--clear", "address", "--clear", "tax_id"))
+    facts = await facts_of(desk, practice)
     assert (facts["address"], facts["tax_id_last4"], facts["phone"]) == (None, None, None)
 
 
-async def test_online_payments_are_turned_on_and_off(desk: Desk) -> None:
-    practice = await desk.create("--stripe-account", "acct_sandbox_on")
-    assert (await desk.listed(practice))["online_payments"] is True
-    await desk.run("update", practice, "--no-online-payments")
-    assert (await desk.listed(practice))["stripe_account"] is None
-    refused = await desk.run("update", practice, "--online-payments")
+async def test_online_payments_are_turned_on_and_off(desk: CommandDesk) -> None:
+    practice = await desk.practice("--stripe-account", "acct_sandbox_on")
+    assert (await facts_of(desk, practice))["online_payments"] is True
+    await desk.run("practice", "update", practice, "--no-online-payments")
+    assert (await facts_of(desk, practice))["stripe_account"] is None
+    refused = await desk.run("practice", "update", practice, "--online-payments")
     assert "Online Payments need a stripe_account" in refused.stderr
-    await desk.run("update", practice, "--stripe-account", "acct_sandbox_on", "--online-payments")
-    assert (await desk.listed(practice))["stripe_account"] == "acct_sandbox_on"
-    other = await desk.create()
-    refused = await desk.run("update", other, "--stripe-account", "acct_sandbox_on")
+    await desk.run(
+        "practice", "update", practice, "--stripe-account", "acct_sandbox_on", "--online-payments"
+    )
+    assert (await facts_of(desk, practice))["stripe_account"] == "acct_sandbox_on"
+    other = await desk.practice()
+    refused = await desk.run("practice", "update", other, "--stripe-account", "acct_sandbox_on")
     assert refused.stderr.startswith(f"stripe_account is that of {practice}: ")
 
 
-async def test_list_has_a_line_for_each_practice(desk: Desk) -> None:
-    practice = await desk.create()
+async def test_list_has_a_line_for_each_practice(desk: CommandDesk) -> None:
+    practice = await desk.practice()
     (line,) = [
-        line for line in (await desk.run("list")).stdout.splitlines() if line.startswith(practice)
+        line
+        for line in (await desk.run("practice", "list")).stdout.splitlines()
+        if line.startswith(practice)
     ]
     assert line.endswith("America/Chicago  USD  no Online Payments")
 
@@ -214,20 +173,20 @@ async def test_list_has_a_line_for_each_practice(desk: Desk) -> None:
     ],
 )
 async def test_wrong_setting_is_refused_with_a_sentence(
-    desk: Desk, arguments: tuple[str, ...], said: str
+    desk: CommandDesk, arguments: tuple[str, ...], said: str
 ) -> None:
-    result = await desk.run("create", "--name", "Refused", *REQUIRED, *arguments)
+    result = await desk.run("practice", "create", "--name", "Refused", *REQUIRED, *arguments)
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
-    assert "Refused" not in (await desk.run("list")).stdout
+    assert "Refused" not in (await desk.run("practice", "list")).stdout
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'nmae = "Alder"', "there is no setting 'nmae': name is meant?"),
-        (b"[address]\nzip = 1", "there is no setting 'address.zip': address.city is meant?"),
-        (b"[numbers.bill]\nstart = 1", "there is no setting 'numbers.bill.start'"),
+        (b'nmae = "Alder"', "there is no key 'nmae': name is meant?"),
+        (b"[address]\nzip = 1", "there is no key 'address.zip': address.city is meant?"),
+        (b"[numbers.bill]\nstart = 1", "there is no key 'numbers.bill.start'"),
         (b"zzzzzzzz = 1", "the keys are name, time_zone, "),
         (b"name = 1", "name has to be a text in quotes."),
         (b"days_until_due = true", "days_until_due has to be a whole number."),
@@ -239,11 +198,11 @@ async def test_wrong_setting_is_refused_with_a_sentence(
     ],
 )
 async def test_wrong_file_is_refused_with_a_sentence(
-    desk: Desk, tmp_path: Path, content: bytes, said: str
+    desk: CommandDesk, tmp_path: Path, content: bytes, said: str
 ) -> None:
     file = tmp_path / "own.toml"
     file.write_bytes(content)
-    result = await desk.run("create", str(file))
+    result = await desk.run("practice", "create", str(file))
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
 
@@ -257,25 +216,27 @@ async def test_wrong_file_is_refused_with_a_sentence(
     ],
 )
 async def test_wrong_change_is_refused_with_a_sentence(
-    desk: Desk, arguments: tuple[str, ...], said: str
+    desk: CommandDesk, arguments: tuple[str, ...], said: str
 ) -> None:
-    practice = await desk.create()
-    before = await desk.listed(practice)
-    result = await desk.run("update", practice, *arguments, "--phone", "1")
+    practice = await desk.practice()
+    before = await facts_of(desk, practice)
+    result = await desk.run("practice", "update", practice, *arguments, "--phone", "1")
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
-    assert await desk.listed(practice) == before
+    assert await facts_of(desk, practice) == before
 
 
-async def test_unknown_practice_is_refused(desk: Desk) -> None:
+async def test_unknown_practice_is_refused(desk: CommandDesk) -> None:
     for practice in ("pra_1", "pra_00000000-0000-7000-8000-000000000000"):
-        result = await desk.run("update", practice, "--phone", "1")
+        result = await desk.run("practice", "update", practice, "--phone", "1")
         assert result.stderr == f"There is no practice {practice}.\n"
 
 
 async def test_tax_id_needs_the_key_that_encrypts(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CommandDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FIELD_KEY")
-    result = await desk.run("create", "--name", "x", *REQUIRED, "--tax-id", "12-3456789")
+    result = await desk.run(
+        "practice", "create", "--name", "x", *REQUIRED, "--tax-id", "12-3456789"
+    )
     assert "FIELD_KEY is not set" in result.stderr

@@ -1,0 +1,111 @@
+"""The commands `portal client`: clients, entered, changed, archived and listed."""
+
+import datetime as dt
+import json as json_
+from typing import Annotated, Any
+
+import typer
+
+from server.cli.console import print_id, run, settings_from_environment
+from server.cli.fields import (
+    ADDRESS,
+    DAY,
+    SOURCE,
+    Field,
+    Json,
+    Source,
+    given,
+    with_fields,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Enter, change, archive and list clients.")
+
+Practice = Annotated[str, typer.Option(help="The practice: pra_…")]
+Client = Annotated[str, typer.Argument(help="The client: cli_…")]
+DETAILS = (
+    Field("email", str, "The e-mail address that the client signs in with."),
+    Field("phone", str, "The telephone number."),
+    Field("date_of_birth", dt.date, "The date of birth, which superbills need."),
+    Field("clinician", str, "The client's clinician: cln_…"),
+    *ADDRESS,
+)
+
+
+@app.command("create")
+@with_fields(DETAILS)
+def create(
+    practice: Practice,
+    name: Annotated[str, typer.Option(help="The client's name.")],
+    external_id: Annotated[
+        str | None,
+        typer.Option(help="Their key in another system: the same key again changes this client."),
+    ] = None,
+    source: Source = SOURCE,
+    json: Json = False,
+    **details: Any,
+) -> None:
+    """Enter a client, and print the id."""
+    from server.cli import client_admin
+
+    settings, values = settings_from_environment(), given(details) | {"name": name}
+    created = client_admin.create_client(settings, practice, values, (source, external_id))
+    print_id(run(created), json=json)
+
+
+@app.command("update")
+@with_fields((Field("name", str, "The client's name."), *DETAILS))
+def update(
+    client: Client,
+    clear: Annotated[
+        list[str] | None, typer.Option(help="A detail to remove, as phone; may be repeated.")
+    ] = None,
+    **details: Any,
+) -> None:
+    """Change the details that are given. Issued documents keep the name that they have."""
+    from server.cli import client_admin
+
+    settings = settings_from_environment()
+    typer.echo(run(client_admin.update_client(settings, client, given(details), clear or [])))
+
+
+@app.command("archive")
+def archive(
+    client: Client,
+    on: Annotated[
+        dt.date | None,
+        typer.Option(help="The day on which the client left (default: today).", **DAY),
+    ] = None,
+) -> None:
+    """Archive a client who has left the practice. The client may still sign in and pay."""
+    from server.cli import client_admin
+
+    typer.echo(run(client_admin.archive_client(settings_from_environment(), client, on)))
+
+
+@app.command("restore")
+def restore(client: Client) -> None:
+    """Take a client out of the archive."""
+    from server.cli import client_admin
+
+    typer.echo(run(client_admin.restore_client(settings_from_environment(), client)))
+
+
+@app.command("list")
+def listed(
+    practice: Practice,
+    search: Annotated[
+        str | None, typer.Option(help="Only clients with this in their name.")
+    ] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Only archived clients.")] = False,
+    json: Json = False,
+) -> None:
+    """List the current clients of a practice by name: id, name, e-mail address."""
+    from server.cli import client_admin
+
+    listing = client_admin.list_clients(settings_from_environment(), practice, search, archived)
+    clients = run(listing)
+    if json:
+        typer.echo(json_.dumps(clients, ensure_ascii=False, indent=2))
+        return
+    for client in clients:
+        typer.echo(f"{client['id']}  {client['name']}  {client['email'] or ''}".rstrip())
