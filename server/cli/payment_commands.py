@@ -13,7 +13,7 @@ app = typer.Typer(
 )
 
 # The names of the ways to pay outside the portal, which are not imported for `--help`.
-MethodName = Literal["CASH", "CHECK", "BANK_TRANSFER", "CARD", "OTHER"]
+MethodName = Literal["CASH", "CHECK", "BANK_TRANSFER", "CARD", "INSURANCE", "OTHER"]
 
 
 @app.command("record")
@@ -25,6 +25,12 @@ def record(
     invoice: Annotated[
         str | None,
         typer.Option(help="The invoice that is paid, by number or inv_… (default: the oldest)."),
+    ] = None,
+    payer: Annotated[
+        str | None, typer.Option(help="Who paid, if not the client, as the insurance's name.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="The payer's own number, as that of the check.")
     ] = None,
     external_id: External = None,
     source: Source = SOURCE,
@@ -43,6 +49,8 @@ def record(
         method,
         paid_on,
         invoice,
+        payer=payer,
+        reference=reference,
         external=(source, external_id),
     )
     print_id(run(recorded), json=json)

@@ -22,6 +22,8 @@ async def record_payment(
     paid_on: dt.date | None,
     invoice: str | None,
     *,
+    payer: str | None,
+    reference: str | None,
     external: Key,
 ) -> str:
     """Record a payment, and return its id."""
@@ -34,6 +36,8 @@ async def record_payment(
             minor_units(amount, entries.facts.currency),
             paid_on,
             None if invoice is None else invoice_id(entries.ledger, invoice),
+            payer=payer,
+            reference=reference,
         )
         return f"pmt_{await entries.enter(enter_payment, wanted, external_id(external))}"
 

@@ -44,7 +44,7 @@ async def test_example_file_is_a_practice(desk: CommandDesk) -> None:
         "locale": "en-US",
         "phone": "+1 207 555 0186",
         "email": "billing@juniperstreet.example.com",
-        "portal_url": "http://127.0.0.1:8000/portal",
+        "portal_url": "http://127.0.0.1:8000/portal/",
         "stripe_account": "acct_sandbox_juniper",
         "online_payments": True,
         "clients_remove_cards": True,

@@ -16,6 +16,7 @@ from models import (
     Client,
     ContactRight,
     InvoiceLine,
+    LedgerEntry,
     Letterhead,
     Payment,
     Receipt,
@@ -173,9 +174,11 @@ async def test_money_is_entered_and_the_books_hold(account: Account) -> None:
         "is_shared": True,
     }
     later = await account.issue("Copy=10.00", more=("--due-on", today.isoformat(), "--no-shared"))
-    number = ("--invoice", f"INV-{today.year}-0002")
+    paid = ("--invoice", f"INV-{today.year}-0002", "--reference", "1042", "--payer", "Gail Ahn")
     check = ("payment", "record", client, "--method", "CHECK", "--amount")
-    payment = await desk.done(*check, "4", *number)
+    payment = await desk.done(*check, "4", *paid)
+    (entry,) = [one for one in await desk.rows(LedgerEntry, practice) if one.kind == "PAYMENT"]
+    assert entry.description == "Payment by check 1042 from Gail Ahn"
     assert await account.due() == ["145.00", "6.00"]
     await desk.done(*check, "50.00", "--paid-on", today.isoformat())
     assert await account.due() == ["95.00", "6.00"]

@@ -83,7 +83,8 @@ async def test_renamed_client_is_found_by_the_new_name_alone(desk: EntryDesk) ->
 
 async def test_client_is_archived_and_restored(desk: EntryDesk) -> None:
     async def archived_on() -> dt.date | None:
-        return (await desk.row(Client, desk.client_id))["archived_on"]
+        day: dt.date | None = (await desk.row(Client, desk.client_id))["archived_on"]
+        return day
 
     async with practice_entries(desk.context, desk.practice_id) as entries:
         assert await entries.enter(archive_client, ClientArchive(desk.client_id)) == desk.client_id
