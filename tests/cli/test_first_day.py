@@ -1,4 +1,4 @@
-"""README's way from an empty PostgreSQL to a client who signs in: the lines themselves are run."""
+"""docs/setup.md: its lines lead from an empty PostgreSQL to a client who signs in."""
 
 import asyncio
 import re
@@ -35,14 +35,14 @@ MAIL_WITHIN_S = 60
 SERVED_WITHIN_S = 240
 
 
-def readme_lines() -> list[str]:
-    """Return the lines of the shell in "Run it for real"."""
-    section = (PROJECT / "README.md").read_text().partition("\n## Run it for real\n")[2]
-    return section.partition("```sh\n")[2].partition("```")[0].splitlines()
+def shell_lines() -> list[str]:
+    """Return the lines of the shell in the document."""
+    document = (PROJECT / "docs" / "setup.md").read_text()
+    return document.partition("```sh\n")[2].partition("```")[0].splitlines()
 
 
 def script(url: str, mailbox: str, port: int) -> str:
-    """Return README's lines for this machine: its database, its mail server and its port."""
+    """Return the lines for this machine: its database, its mail server and its port."""
     own = {
         "postgresql://portal:secret@127.0.0.1/portal": url,
         "postgresql://portal_owner:secret@127.0.0.1/portal": postgres.as_owner(url),
@@ -51,7 +51,7 @@ def script(url: str, mailbox: str, port: int) -> str:
         "$PWD/.venv/bin": str(Path(sys.executable).parent),
         "portal serve --page": f"exec portal serve --page --port {port}",
     }
-    lines = "\n".join(readme_lines())
+    lines = "\n".join(shell_lines())
     for text, here in own.items():
         assert text in lines
         lines = lines.replace(text, f"'{here}'" if "://" in text else here)
@@ -59,8 +59,8 @@ def script(url: str, mailbox: str, port: int) -> str:
 
 
 @contextmanager
-def following_readme(folder: Path, url: str, mailbox: Mailbox) -> Iterator[str]:
-    """Run README's lines in a folder, and yield the address that the last one serves."""
+def following_document(folder: Path, url: str, mailbox: Mailbox) -> Iterator[str]:
+    """Run the document's lines in a folder, and yield the address that the last one serves."""
     port = free_port()
     shutil.copytree(PROJECT / "docs" / "import", folder / "docs" / "import")
     with (folder / "said.txt").open("w") as said:
@@ -106,11 +106,9 @@ def sign_in_and_look(address: str, mailbox: Mailbox) -> dict[str, Any]:
     return client
 
 
-async def test_readmes_lines_lead_to_a_client_who_signs_in(
-    postgres_url: str, tmp_path: Path
-) -> None:
+async def test_lines_lead_to_a_client_who_signs_in(postgres_url: str, tmp_path: Path) -> None:
     def follow(url: str) -> dict[str, Any]:
-        with mail_server() as mailbox, following_readme(tmp_path, url, mailbox) as address:
+        with mail_server() as mailbox, following_document(tmp_path, url, mailbox) as address:
             return sign_in_and_look(address, mailbox)
 
     async with postgres.database(postgres_url) as url:
