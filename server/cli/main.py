@@ -65,6 +65,21 @@ def serve(
 
 
 @app.command()
+def check(
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Check everything that the portal depends on, a line each, without changes.
+
+    The checks are of the settings, the database, its role, payments, mail, documents and the
+    clock. No mail is sent. Exit with 1 if a check fails.
+    """
+    from server.cli import check
+
+    if not run(check.check_everything(typer.echo, as_json=json)):
+        raise typer.Exit(1)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
     from server.cli import migrate
