@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import contacts, operator_name, practices, sessions, tokens
+from server.cli import contacts, issue, operator_name, practices, sessions, tokens
 from server.cli.console import PlainGroup, run, settings_from_environment, stop
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(practices.app, name="practice")
 app.add_typer(tokens.app, name="token")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(issue.app, name="issue")
 payments = typer.Typer(no_args_is_help=True, help="Payments that need the operator.")
 app.add_typer(payments, name="payment")
 
