@@ -9,12 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from billing.entry.statements import (
-    StatementPeriod,
-    balance_before,
-    issue_statement,
-    movements,
-)
+from billing.entry.statements import StatementPeriod, is_worth_a_statement, issue_statement
 from billing.entry.superbills import SuperbillRequest, issue_superbill, sessions_of
 from demo.client_books import ClientBooks
 from demo.entries import Entered
@@ -175,8 +170,7 @@ class Life:
 
     def issue_statement(self, period: Period, is_shared: bool) -> None:
         """Issue a statement, unless nothing happened and nothing is owed."""
-        ledger, first = self.books.ledger, period[0]
-        if balance_before(ledger, first) or any(movements(ledger, *period)):
+        if is_worth_a_statement(self.books.ledger, *period):
             self.books.enter(issue_statement, StatementPeriod(*period, is_shared))
 
     def issue_superbill(self, period: Period, told: Insurance) -> None:

@@ -5,6 +5,7 @@ from models.card_setup import CardSetup, Detachment
 from models.chain import ChainedTable, ChainLink, ChainRoot
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
+from models.document_schedule import DocumentSchedule
 from models.external_reference import ExternalReference
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
@@ -71,6 +72,7 @@ __all__ = [
     "DisputeState",
     "DocumentCounter",
     "DocumentKind",
+    "DocumentSchedule",
     "EntryKind",
     "ExternalReference",
     "Invoice",

@@ -55,12 +55,16 @@ async def refuse_unfit_role(engine: AsyncEngine) -> None:
 
     Tables that do not exist are not checked here.
     """
+    if faults := await role_faults(engine):
+        raise UnfitDatabase(faults[0])
+
+
+async def role_faults(engine: AsyncEngine) -> list[str]:
+    """Return the reasons why the engine's role cannot serve, as sentences."""
     if engine.dialect.name != "postgresql":
-        return
+        return []
     async with engine.connect() as conn:
-        reason = next(refusals(await roles(conn), await tables(conn)), None)
-    if reason is not None:
-        raise UnfitDatabase(reason)
+        return [*refusals(await roles(conn), await tables(conn))]
 
 
 async def roles(conn: AsyncConnection) -> list[Found[Any]]:

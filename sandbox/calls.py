@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sandbox import access, customers, intents, methods, reversals, setups, tokens
+from sandbox import (
+    access,
+    customers,
+    intents,
+    methods,
+    reversals,
+    setups,
+    tokens,
+    webhook_endpoints,
+)
 from sandbox.errors import StripeError
 from sandbox.lists import MOST, list_page
 from sandbox.parameters import (
@@ -237,6 +246,17 @@ CALLS = (
         **CREATED,
     ),
     read("/v1/account", "account", access.get_own_account, **EXPAND),
+    post(
+        "/v1/webhook_endpoints",
+        "webhook",
+        webhook_endpoints.create_webhook_endpoint,
+        connect=Boolean(),
+        enabled_events=ListOf(of=Text(), required=True),
+        metadata=Metadata(),
+        url=Text(required=True),
+        **EXPAND,
+    ),
+    listing("/v1/webhook_endpoints", "webhook", "webhook_endpoint"),
 )
 
 

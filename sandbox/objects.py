@@ -346,6 +346,18 @@ def account(id_: str) -> Object:
     }
 
 
+def webhook_endpoint(**facts: Any) -> Object:
+    return {
+        "api_version": None,
+        "application": None,
+        "description": None,
+        "enabled_events": [],
+        "metadata": {},
+        "status": "enabled",
+        "url": "",
+    } | facts
+
+
 def ways_to_pay(params: Object) -> Object:
     """Return the payment methods that an intent accepts, by the parameters of its creation.
 

@@ -58,7 +58,7 @@ from server.http.webhook import WebhookEndpoint
 from server.sandbox import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
-from server.stripe_client import online, stripe_client
+from server.stripe_client import WEBHOOK_PATH, online, stripe_client
 
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
@@ -168,7 +168,7 @@ def app(
     exports = Exports(endpoint)
     background_jobs = BackgroundJobs(background_context)
     webhook_endpoint = WebhookEndpoint(payment_context, background_jobs.wake, endpoint.large_bodies)
-    webhook = Route("/stripe/webhook", webhook_endpoint.answer, methods=["POST"])
+    webhook = Route(WEBHOOK_PATH, webhook_endpoint.answer, methods=["POST"])
 
     requests = RunningRequests()
 

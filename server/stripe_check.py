@@ -1,10 +1,11 @@
 """Checks of the payments' destination, made before any request to Stripe or its sandbox."""
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.payments.status import SANDBOX_ACCOUNT, PaymentsMode, is_reached
 from billing.stripe.currencies import SUPPORTED
-from models import Practice, database
+from models import Practice
 from server.settings import Settings, WrongSettings
 
 NO_KEY = (
@@ -29,16 +30,12 @@ def refuse_unsaid_sandbox(settings: Settings) -> None:
         raise WrongSettings(NO_KEY)
 
 
-async def check_stripe(settings: Settings) -> None:
+async def check_stripe(settings: Settings, engine: AsyncEngine) -> None:
     """Raise WrongSettings for an unintended sandbox, or an account that can't be charged."""
     refuse_unsaid_sandbox(settings)
-    engine = database.engine(settings.database_url)
     columns = select(Practice.id, Practice.stripe_account, Practice.currency)
-    try:
-        async with engine.connect() as conn:
-            practices = list(await conn.execute(columns.order_by(Practice.id)))
-    finally:
-        await engine.dispose()
+    async with engine.connect() as conn:
+        practices = list(await conn.execute(columns.order_by(Practice.id)))
     paid = [practice for practice in practices if practice.stripe_account]
     why = IN_SANDBOX if settings.mode is PaymentsMode.SANDBOX else AT_STRIPE
     refuse(

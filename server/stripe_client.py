@@ -5,6 +5,9 @@ from billing.stripe import Stripe
 from billing.stripe.release import STRIPE_JS
 from server.settings import Settings
 
+# Stripe sends events to this path of PUBLIC_URL.
+WEBHOOK_PATH = "/stripe/webhook"
+
 
 def stripe_client(settings: Settings) -> Stripe:
     """Return Stripe's client, with the settings' keys."""

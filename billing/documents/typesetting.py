@@ -22,6 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 PROFILE: list[Any] = ["a-2a", "ua-1"]
 # The machine's fonts are used in addition to typst's own.
 SYSTEM_FONTS = True
+SAMPLE_TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 log = logging.getLogger(__name__)
 
 
@@ -67,19 +68,39 @@ def can_be_printed(logo: bytes) -> bool:
     return True
 
 
+def fonts_show(text: str, font_paths: Sequence[str] = ()) -> bool:
+    """Return whether the fonts have every character of a text."""
+    try:
+        typeset("fonts", {"text": str(printable(text))}, font_paths, PROFILE, SAMPLE_TIME)
+    except typst.TypstError:
+        return False
+    return True
+
+
 def compile_pdf(document: Document, font_paths: Sequence[str], profile: list[Any]) -> bytes:
     # The same facts give the same bytes, at any time of printing.
     issued = dt.datetime.combine(document.issued_on, dt.time(), dt.UTC)
     facts = printable(document.facts) | {"logo": list(document.logo or b"")}
+    inputs = {"document": json.dumps(facts)}
+    return typeset(document.kind.lower(), inputs, font_paths, profile, issued)
+
+
+def typeset(
+    template: str,
+    inputs: dict[str, str],
+    font_paths: Sequence[str],
+    profile: list[Any],
+    at: dt.datetime,
+) -> bytes:
     content = typst.compile(
-        TEMPLATES / f"{document.kind.lower()}.typ",
+        TEMPLATES / f"{template}.typ",
         root=TEMPLATES,
         font_paths=[Path(folder) for folder in font_paths],
         ignore_system_fonts=not SYSTEM_FONTS,
         format="pdf",
-        sys_inputs={"document": json.dumps(facts)},
+        sys_inputs=inputs,
         pdf_standards=profile,
-        timestamp=issued,
+        timestamp=at,
     )
     assert isinstance(content, bytes)
     return content

@@ -74,6 +74,11 @@ def issue_statement(draft: Draft, ledger: ClientLedger, period: StatementPeriod)
     return str(statement["id"])
 
 
+def is_worth_a_statement(ledger: ClientLedger, first: dt.date, last: dt.date) -> bool:
+    """Return whether something happened in a period, or a balance was open before it."""
+    return bool(balance_before(ledger, first)) or any(movements(ledger, first, last))
+
+
 def balance_before(ledger: ClientLedger, day: dt.date) -> int:
     """Return the sum of the rows that were posted before a day."""
     return sum(row["amount_minor"] for row in ledger.entries if row["posted_on"] < day)

@@ -31,6 +31,8 @@ class SuperbillRequest:
     place_of_service: str | None = None
     modifiers: Sequence[str] = ()
     is_shared: bool = True
+    # Only these sessions of the period; None: all of them.
+    session_ids: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         check.check_period(self.first, self.last)
@@ -43,14 +45,13 @@ class SuperbillRequest:
         check.check_optional_form("place_of_service", self.place_of_service, check.PLACE)
         for modifier in self.modifiers:
             check.check_form("modifiers", modifier, check.MODIFIER)
+        check.check_ids("session_ids", self.session_ids or ())
 
 
 def issue_superbill(draft: Draft, ledger: ClientLedger, wanted: SuperbillRequest) -> str:
     """Issue a superbill with a line for each session of the period, and what is paid of it."""
     ledger.practice.check_clinician(wanted.clinician_id)
-    sessions = sessions_of(ledger, wanted.first, wanted.last)
-    if not sessions:
-        raise no_such("session", "period_start")
+    sessions = wanted_sessions(ledger, wanted)
     client = ledger.client
     address = {name: client[name] for name in client if name.startswith("address_")}
     superbill = draft.insert(
@@ -86,6 +87,18 @@ def issue_superbill(draft: Draft, ledger: ClientLedger, wanted: SuperbillRequest
             SuperbillDiagnosis, **own, position=position, code=code, description=description
         )
     return str(superbill["id"])
+
+
+def wanted_sessions(ledger: ClientLedger, wanted: SuperbillRequest) -> list[Values]:
+    """Return the sessions to list. Refuse a request for none, or for one that is not there."""
+    sessions = sessions_of(ledger, wanted.first, wanted.last)
+    if wanted.session_ids is not None:
+        sessions = [session for session in sessions if session["id"] in wanted.session_ids]
+        if len(sessions) < len(wanted.session_ids):
+            raise no_such("session", "session_ids")
+    if not sessions:
+        raise no_such("session", "period_start")
+    return sessions
 
 
 def sessions_of(ledger: ClientLedger, first: dt.date, last: dt.date) -> list[Values]:

@@ -1,4 +1,5 @@
-"""Background tasks of a serving process: inbox, reconciler, detachments, comparison and roots.
+"""Background tasks of a serving process: inbox, reconciler, detachments, comparison, roots and
+scheduled documents.
 
 Each one is a task of its own, so that none waits for another.
 """
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from billing.background import repeat_until_done, wait_for_event
+from billing.issuing import schedule
 from billing.ledger import chain_roots
 from billing.payment_methods import detach
 from billing.payments import daily_comparison, reconcile, webhook_inbox
@@ -33,6 +35,7 @@ class BackgroundJobs:
             detach.detach_cards,
             daily_comparison.compare_due,
             chain_roots.make_due_roots,
+            schedule.issue_due,
         )
         works = [self.inbox(), *(self.regularly(work) for work in regular)]
         tasks = [asyncio.create_task(work) for work in works]

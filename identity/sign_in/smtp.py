@@ -47,19 +47,42 @@ def smtp_service(url: str, sender: str) -> Post:
     server = parse_url(url)
 
     async def send(message: EmailMessage) -> None:
-        await aiosmtplib.send(
-            message,
-            recipients=[recipient(message)],
-            hostname=server.hostname,
-            port=server.port or SCHEMES[server.scheme],
-            username=unquote(server.username) if server.username else None,
-            password=unquote(server.password) if server.password else None,
-            use_tls=server.scheme == "smtps",
-            start_tls=starts_tls(server),
-            timeout=TIMEOUT_S,
-        )
+        to = recipient(message)
+        async with smtp_client(server) as client:
+            await client.send_message(message, recipients=[to])
 
     return Post(sender, send)
+
+
+@dataclass(frozen=True)
+class MailLogin:
+    """A connection to the mail server that was tried out."""
+
+    host: str
+    is_encrypted: bool
+    is_logged_in: bool
+
+
+async def try_login(url: str) -> MailLogin:
+    """Connect to the mail server as for a mail, and send none. Raise any error of aiosmtplib."""
+    server = parse_url(url)
+    async with smtp_client(server) as client:
+        await client.noop()
+        is_encrypted = client.get_transport_info("sslcontext") is not None
+    return MailLogin(server.hostname or "", is_encrypted, server.username is not None)
+
+
+def smtp_client(server: SplitResult) -> aiosmtplib.SMTP:
+    """Return a client that connects, encrypts and logs in when it is entered."""
+    return aiosmtplib.SMTP(
+        hostname=server.hostname,
+        port=server.port or SCHEMES[server.scheme],
+        username=unquote(server.username) if server.username else None,
+        password=unquote(server.password) if server.password else None,
+        use_tls=server.scheme == "smtps",
+        start_tls=starts_tls(server),
+        timeout=TIMEOUT_S,
+    )
 
 
 def recipient(message: EmailMessage) -> str:

@@ -14,6 +14,7 @@ from server.cli import (
     contacts,
     credits,
     invoices,
+    issue,
     operator_name,
     payment_commands,
     practices,
@@ -38,6 +39,7 @@ app.add_typer(payment_commands.app, name="payment")
 app.add_typer(credits.app, name="credit")
 app.add_typer(tokens.app, name="token")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(issue.app, name="issue")
 
 CONTRACT = Path("schema.graphql")
 
@@ -76,6 +78,21 @@ def serve(
 
     settings = settings_from_environment()
     serve.serve(settings, host, port, processes, access_log=access_log)
+
+
+@app.command()
+def check(
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Check everything that the portal depends on, a line each, without changes.
+
+    The checks are of the settings, the database, its role, payments, mail, documents and the
+    clock. No mail is sent. Exit with 1 if a check fails.
+    """
+    from server.cli import check
+
+    if not run(check.check_everything(typer.echo, as_json=json)):
+        raise typer.Exit(1)
 
 
 @app.command()

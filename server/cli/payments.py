@@ -49,15 +49,14 @@ async def context_of(settings: Settings) -> AsyncIterator[PaymentContext]:
 
     Raise WrongSettings if the settings select neither.
     """
-    await stripe_check.check_stripe(settings)
-    is_sandbox = settings.mode is PaymentsMode.SANDBOX
-    stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else stripe_client(settings)
-    engine = database.engine(settings.database_url)
-    try:
-        yield PaymentContext(engine, stripe, utc_now)
-    finally:
-        await stripe.close()
-        await engine.dispose()
+    async with database.open_engine(settings.database_url) as engine:
+        await stripe_check.check_stripe(settings, engine)
+        is_sandbox = settings.mode is PaymentsMode.SANDBOX
+        stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else stripe_client(settings)
+        try:
+            yield PaymentContext(engine, stripe, utc_now)
+        finally:
+            await stripe.close()
 
 
 async def refund_by_operator(

@@ -4,8 +4,9 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from models.database import backend_name, sqlite_path
+from models.database import DatabaseUnavailable, backend_name, sqlite_path
 from server.command_errors import CommandError
 from server.private_files import make_private, make_private_database
 
@@ -26,9 +27,17 @@ def sole_server(database_url: str, processes: int = 1) -> Iterator[None]:
     lock_path = Path(f"{path}.lock")
     make_private(lock_path)
     make_private_database(database_url)
-    with lock_path.open("w") as lock:
+    with open_lock(lock_path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyServed(f"Another process serves {path}.") from None
         yield
+
+
+def open_lock(path: Path) -> IO[str]:
+    """Open the lock file. Where that is impossible, the database's file can't be opened either."""
+    try:
+        return path.open("w")
+    except OSError as error:
+        raise DatabaseUnavailable("unable to open database file") from error

@@ -36,7 +36,6 @@ from models.database import open_engine
 from models.ids import new_id
 from sandbox import intents
 from server import practice_check
-from server.settings import Settings
 from tests.payments.test_reversals import at_stripe, paid
 from tests.support import postgres
 from tests.support.card_forms import keep
@@ -44,7 +43,6 @@ from tests.support.empty_databases import prepare
 from tests.support.factories import Books
 from tests.support.leases import run_out
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
-from tests.support.portal import KEY
 from tests.support.unprotected import unprotected
 
 pytestmark = pytest.mark.twins(1)
@@ -237,11 +235,13 @@ async def test_document_page_says_that_the_practice_is_misconfigured(portal: Pay
 
 
 async def test_start_lists_each_practice_with_an_invalid_setting(portal: Paying) -> None:
-    settings = Settings(database_url=portal.url, token_key=KEY)
-    assert await practice_check.wrong_settings(settings) == []
+    async with portal.engine.connect() as conn:
+        assert await practice_check.wrong_settings(conn) == []
     wrong = {"time_zone": "Europe/Berlim", "locale": "englisch", "portal_url": "http://a.example"}
     await change(portal, Practice, **wrong)
-    assert await practice_check.wrong_settings(settings) == [
+    async with portal.engine.connect() as conn:
+        found = await practice_check.wrong_settings(conn)
+    assert found == [
         f"pra_{portal.practice_id} has the time zone 'Europe/Berlim', which does not exist.",
         f"pra_{portal.practice_id} has the locale 'englisch', which does not exist.",
         f"pra_{portal.practice_id} has the portal_url 'http://a.example', which begins with"

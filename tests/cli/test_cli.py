@@ -13,7 +13,7 @@ from models.ids import new_id
 from sandbox.app import app as double
 from sandbox.store import Store
 from server.cli import main as cli
-from server.cli import serve
+from server.cli.checks import check
 from server.cli.single_process import sole_server
 from tests.support.portal import KEY, Portal, served
 
@@ -132,7 +132,7 @@ def test_key_unknown_to_stripe_stops_the_start(
     store = Store(":memory:")
     transport = httpx.ASGITransport(double(store))
     refused = Stripe("sk_live_unknown", base="http://stripe", transport=transport)
-    monkeypatch.setattr(serve, "stripe_client", lambda _: refused)
+    monkeypatch.setattr(check, "stripe_client", lambda _: refused)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     result = portal("serve")

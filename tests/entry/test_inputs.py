@@ -58,7 +58,7 @@ VALID: dict[Callable[..., Any], dict[str, Any]] = {
     StatementPeriod: {"first": DAY, "last": DAY},
     SuperbillRequest: {
         "first": DAY, "last": DAY, "clinician_id": ID, "diagnoses": {"F41.1": "Anxiety"},
-        "place_of_service": "11", "modifiers": ["95"],
+        "place_of_service": "11", "modifiers": ["95"], "session_ids": [ID],
     },
     SharedDocument: {"document_kind": DocumentKind.INVOICE, "document_id": ID},
     ExternalId: {"source": "ehr", "id": "5512"},
@@ -122,6 +122,8 @@ WRONG: list[tuple[Callable[..., Any], str, Any]] = [
     (SuperbillRequest, "diagnoses", {f"F{code}": None for code in range(10, 23)}),
     (SuperbillRequest, "place_of_service", "1"),
     (SuperbillRequest, "modifiers", ["955"]),
+    (SuperbillRequest, "session_ids", ["x"]),
+    (SuperbillRequest, "session_ids", [ID, ID]),
     (SharedDocument, "document_kind", DocumentKind.RECEIPT),
     (ExternalId, "id", ""),
 ]

@@ -101,6 +101,7 @@ TEMPLATES: dict[str, Callable[[], objects.Object]] = {
     "payment_method_card": lambda: objects.card("visa", "4242", 12, 2031, None),
     "billing_details": objects.billing_details,
     "account": lambda: objects.account("acct_x"),
+    "webhook_endpoint": objects.webhook_endpoint,
 }
 # Fields that the store adds to each object, and the times of balance transactions.
 STORED = {"id", "object", "created", "livemode", "available_on"}
@@ -162,6 +163,7 @@ async def lived(double: Double) -> None:
     await double.ask("POST", f"payment_methods/{saved[0]['id']}/detach")
     double.act("renew", account=ACCOUNT, id=saved[1]["id"], month=1, year=2040)
     double.act("delete_customer", account=ACCOUNT, id=customer)
+    await double.made("webhook_endpoints", **WEBHOOK_ENDPOINT, connect="true")
     another = await double.made("customers")
     await double.paid(customer=another, setup_future_usage="on_session")
     double.act("strangers", account=ACCOUNT)
@@ -226,6 +228,9 @@ EXPANDED = {
 }
 
 
+WEBHOOK_ENDPOINT = {"url": "https://portal.example/stripe/webhook", "enabled_events[0]": "*"}
+
+
 def parameters_of(double: Double, call: Call) -> list[dict[str, str]]:
     """Return the parameters to try: the required ones, and those with expansions."""
     paths = EXPANDED.get(call.resource, ()) if "expand" in call.parameters else ()
@@ -236,6 +241,8 @@ def parameters_of(double: Double, call: Call) -> list[dict[str, str]]:
         needed = USD
     if name_of(call) == "POST /v1/refunds":
         needed = {"charge": double.store.all("charge", ACCOUNT)[0]["id"]}
+    if name_of(call) == "POST /v1/webhook_endpoints":
+        needed = WEBHOOK_ENDPOINT
     return [needed, needed | expand]
 
 

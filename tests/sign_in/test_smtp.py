@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import quote
 
+import aiosmtplib
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from billing.public_urls import is_this_machine
 from identity.sign_in import email_message
 from identity.sign_in.links import Letter, Link
-from identity.sign_in.smtp import NotOneRecipient, smtp_service
+from identity.sign_in.smtp import NotOneRecipient, smtp_service, try_login
 from tests.support.mail_server import PASSWORD, SENDER, USER, Mailbox, mail_server
 
 MINUTE = dt.timedelta(minutes=1)
@@ -142,6 +143,16 @@ async def test_password_is_never_sent_without_tls() -> None:
         with pytest.raises(Exception, match="STARTTLS"):
             await post.send(mail())
     assert (mailbox.passwords, mailbox.letters) == ([], [])
+
+
+async def test_login_is_tried_without_a_mail(certified: ssl.SSLContext) -> None:
+    with mail_server(tls=certified, wants_password=True) as mailbox:
+        login = await try_login(with_password(mailbox))
+        assert (login.is_encrypted, login.is_logged_in) == (True, True)
+        with pytest.raises(aiosmtplib.SMTPAuthenticationError):
+            await try_login(with_password(mailbox, "wrong"))
+    # The second login may try several methods.
+    assert (set(mailbox.passwords), mailbox.letters) == ({PASSWORD, "wrong"}, [])
 
 
 async def test_wrong_password_is_refused(certified: ssl.SSLContext) -> None:

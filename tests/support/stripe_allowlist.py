@@ -57,6 +57,7 @@ PARAMS: dict[str, dict[str, str]] = {
     r"POST payment_methods/\w+/detach": {},
     r"GET confirmation_tokens/\w+": {},
     "GET account": {},
+    "GET webhook_endpoints": {"limit": "[0-9]+", "starting_after": r"\w+"},
     r"GET customers/\w+": {},
     r"GET customers/\w+/payment_methods": {
         "type": "card",

@@ -28,7 +28,7 @@ down_revision = None
 
 TABLES = (
     "practice sign_in_limit sign_in_request stripe_event clinician contact "
-    "document_counter external_reference letterhead logo practice_version client "
+    "document_counter document_schedule external_reference letterhead logo practice_version client "
     "printed_document chain_link chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
@@ -191,6 +191,20 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         practice_reference(),
         sa.PrimaryKeyConstraint("practice_id"),
+    )
+    create_table(
+        "document_schedule",
+        *key(),
+        sa.Column("kind", chosen("kind", "INVOICE STATEMENT SUPERBILL RECEIPT"), nullable=False),
+        sa.Column("day_of_month", sa.Integer(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("attempt_at", Instant(), nullable=False),
+        sa.Column("leased_until", Instant(), nullable=True),
+        sa.CheckConstraint("kind IN ('STATEMENT', 'SUPERBILL')", name="kind_is_of_a_month"),
+        sa.CheckConstraint("day_of_month BETWEEN 1 AND 28", name="day_of_every_month"),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "kind"),
     )
     create_table(
         "client",

@@ -49,6 +49,8 @@ TYPED = {
     "POST /v1/setup_intents": "SetupIntentCreateParams",
     "GET /v1/setup_intents/{intent}": "SetupIntentRetrieveParams",
     "POST /v1/setup_intents/{intent}/cancel": "SetupIntentCancelParams",
+    "GET /v1/webhook_endpoints": "WebhookEndpointListParams",
+    "POST /v1/webhook_endpoints": "WebhookEndpointCreateParams",
 }
 
 
