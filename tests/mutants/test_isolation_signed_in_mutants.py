@@ -23,7 +23,7 @@ from tests.security.isolation.trying import changes_of_everybody
 # These tests are about the probes, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
-    pytest.mark.share(5),
+    pytest.mark.share(10),
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
 ]
 Plant = Callable[[pytest.MonkeyPatch], None]

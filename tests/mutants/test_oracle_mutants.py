@@ -433,7 +433,7 @@ def told() -> dict[str, str]:
     return {}
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_planted_fault_is_found(
     comparison: Comparison,

@@ -40,7 +40,7 @@ DEEP = ("links of links", "cursors of others", "filters")
 CELLS = [(probe, sort) for probe in PROBES for sort in (STALE_SORTS if probe in DEEP else SORTS)]
 AT_LEAST = 3_000
 # One viewer in so many opens the documents, since each document is printed.
-EACH = shares.number(1, quick=5)
+EACH = shares.number(1, quick=12)
 # Owners on whose rows each kind of viewer has to have been tried.
 STRANGERS = {"other practice", "nowhere"}
 WHOSE = {
@@ -66,7 +66,7 @@ async def matrix(
 
 
 # The same documents follow each other, so that each is planned and prepared once.
-@pytest.mark.share(10)
+@pytest.mark.share(20)
 @pytest.mark.parametrize(("probe", "sort"), CELLS)
 async def test_viewer_sees_exactly_own_rows(matrix: Matrix, probe: str, sort: str) -> None:
     with matrix.report.fresh():
