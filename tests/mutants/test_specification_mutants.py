@@ -9,7 +9,6 @@ import pytest
 from sandbox import methods, objects
 from tests.sandbox.specification import held
 from tests.sandbox.specification.answers import judge_of
-from tests.sandbox.specification.schemas import problems
 from tests.support.payments import ACCOUNT, GOOD
 from tests.support.stripe_double import USD, Double
 
@@ -152,6 +151,6 @@ async def test_wrong_template_is_found(
 
 def test_field_missing_from_a_template_is_found() -> None:
     made = objects.dispute(id="du_1", object="dispute", created=1, livemode=False, charge="ch_1")
-    assert list(problems(judge_of("dispute"), made)) == []
+    assert [*judge_of("dispute").problems(made)] == []
     del made["evidence_details"]["submission_count"]
-    assert list(problems(judge_of("dispute"), made)) != []
+    assert [*judge_of("dispute").problems(made)] != []

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from sandbox.calls import Call
 from tests.sandbox.specification.document import document
 from tests.sandbox.specification.requests import operation
-from tests.sandbox.specification.schemas import problems, validator
+from tests.sandbox.specification.schemas import Judge
 
 JSON = "application/json"
 
@@ -18,22 +16,22 @@ def answer_problems(call: Call, status: int, answer: Any) -> Iterator[str]:
     """List the deviations of a response, or of an error, from the specification."""
     responses = operation(call)["responses"]
     name = str(status) if str(status) in responses else "default"
-    yield from problems(judge(call, name), answer)
+    yield from judge(call, name).problems(answer)
 
 
 @cache
-def judge(call: Call, name: str) -> Draft202012Validator:
-    return validator(operation(call)["responses"][name]["content"][JSON]["schema"])
+def judge(call: Call, name: str) -> Judge:
+    return Judge(operation(call)["responses"][name]["content"][JSON]["schema"])
 
 
 @cache
-def judge_of(schema: str) -> Draft202012Validator:
-    return validator({"$ref": f"#/components/schemas/{schema}"})
+def judge_of(schema: str) -> Judge:
+    return Judge({"$ref": f"#/components/schemas/{schema}"})
 
 
 def event_problems(event: Mapping[str, Any]) -> Iterator[str]:
     """List the deviations of an event and its object from the specification."""
-    yield from problems(judge_of("event"), event)
+    yield from judge_of("event").problems(event)
     if event.get("api_version") != document()["version"]:
         yield f"the API version {event.get('api_version')} is not the specification's"
     about = event["data"]["object"]
@@ -41,4 +39,4 @@ def event_problems(event: Mapping[str, Any]) -> Iterator[str]:
     if kind not in document()["schemas"]:
         yield f"an event is about {kind!r}, of which the specification has no schema"
     else:
-        yield from problems(judge_of(kind), about)
+        yield from judge_of(kind).problems(about)

@@ -9,14 +9,13 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import stripe.params
-from jsonschema import Draft202012Validator
 from stripe import StripeContext
 from stripe._request_options import RequestOptions
 from typing_extensions import get_type_hints, is_typeddict
 
 from sandbox.calls import Call
 from tests.sandbox.specification.document import Schema, document
-from tests.sandbox.specification.schemas import problems, validator
+from tests.sandbox.specification.schemas import Judge
 
 Entry = Mapping[str, Any]
 FORM = "application/x-www-form-urlencoded"
@@ -63,7 +62,7 @@ def request_problems(call: Call, entry: Entry) -> Iterator[str]:
     if entry["version"] != document()["version"]:
         yield f"the API version {entry['version']} is not the specification's"
     value = read(parameters(call), entry["params"])
-    yield from problems(judge(call), value)
+    yield from judge(call).problems(value)
     yield from misfits(getattr(stripe.params, TYPED[name_of(call)]), value)
 
 
@@ -76,8 +75,8 @@ def operation(call: Call) -> Schema:
 
 
 @cache
-def judge(call: Call) -> Draft202012Validator:
-    return validator(parameters(call))
+def judge(call: Call) -> Judge:
+    return Judge(parameters(call))
 
 
 @cache
