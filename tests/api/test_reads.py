@@ -33,7 +33,8 @@ async def test_operation_is_one_statement_with_the_oracles_answer(
         assert answered.data
 
 
-@pytest.mark.twins(8)
+@pytest.mark.share(3)
+@pytest.mark.twins(4)
 @pytest.mark.parametrize("sentence", WRITTEN)
 async def test_dashboard_reads_any_client(comparison: Comparison, sentence: str) -> None:
     """The answer is the client's own, except for a refusal of health information

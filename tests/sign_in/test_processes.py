@@ -2,8 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.support.sign_in import (
 pytestmark = pytest.mark.server
 
 PROCESSES, TRIES = 2, 16
+Serve = Callable[..., AbstractAsyncContextManager[list[httpx.AsyncClient]]]
 
 
 @pytest.fixture
@@ -48,20 +49,21 @@ async def portal(postgres_url: str) -> AsyncIterator[SigningIn]:
         await writing.dispose()
 
 
-@asynccontextmanager
-async def browsers(
-    forked: Run, portal: SigningIn, folder: Path, count: int, **more: str
-) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Run server processes, and yield a client for each."""
-    with (
-        double(folder) as stripe,
-        portals(forked, portal.url, stripe, folder, count, **more) as addresses,
-    ):
-        async with AsyncExitStack() as stack:
-            yield [
-                await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=60))
-                for address in addresses
-            ]
+@pytest.fixture(scope="module")
+def serve(forked: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Return a function that runs server processes, and yields a client for each."""
+    with double(tmp_path_factory.mktemp("stripe")) as stripe:
+
+        @asynccontextmanager
+        async def browsers(
+            portal: SigningIn, folder: Path, count: int, **more: str
+        ) -> AsyncIterator[list[httpx.AsyncClient]]:
+            with portals(forked, portal.url, stripe, folder, count, **more) as addresses:
+                async with AsyncExitStack() as stack:
+                    clients = [httpx.AsyncClient(base_url=one, timeout=60) for one in addresses]
+                    yield [await stack.enter_async_context(client) for client in clients]
+
+        yield browsers
 
 
 def by_mail(mailbox: Mailbox) -> dict[str, str]:
@@ -89,9 +91,9 @@ async def ask(browser: httpx.AsyncClient, query: str, token: str, **variables: A
 
 
 async def test_link_used_at_two_processes_is_one_sign_in(
-    forked: Run, portal: SigningIn, tmp_path: Path
+    serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
+    async with serve(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
         secret, nonce = await link(portal, both[0])
         came_to = await asyncio.gather(
             *(portal.enter(secret, nonce, both[n % PROCESSES]) for n in range(TRIES))
@@ -101,9 +103,9 @@ async def test_link_used_at_two_processes_is_one_sign_in(
 
 
 async def test_codes_tried_at_two_processes_are_counted_together(
-    forked: Run, portal: SigningIn, tmp_path: Path
+    serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
+    async with serve(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
         _, nonce = await link(portal, both[0])
         right = "".join(CODE.findall(portal.mailbox.text())[0].split())
         wrong = [f"{(int(right) + 1 + number) % 1_000_000:06}" for number in range(TRIES)]
@@ -114,9 +116,9 @@ async def test_codes_tried_at_two_processes_are_counted_together(
 
 
 async def test_requests_at_two_processes_share_the_limit_of_mails(
-    forked: Run, portal: SigningIn, tmp_path: Path
+    serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
+    async with serve(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as both:
         await asyncio.gather(
             *(portal.request("ana@example.com", both[n % PROCESSES]) for n in range(TRIES))
         )
@@ -126,10 +128,10 @@ async def test_requests_at_two_processes_share_the_limit_of_mails(
 
 
 async def test_switch_and_changed_address_are_known_to_the_other_process(
-    forked: Run, portal: SigningIn, tmp_path: Path
+    serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
     await portal.change(Contact, portal.guardian_id, email="ana@example.com")
-    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (
+    async with serve(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (
         here,
         there,
     ):
@@ -147,9 +149,9 @@ async def test_switch_and_changed_address_are_known_to_the_other_process(
 
 
 async def test_ended_sign_in_is_refused_by_the_other_process(
-    forked: Run, portal: SigningIn, tmp_path: Path
+    serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(forked, portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (
+    async with serve(portal, tmp_path, PROCESSES, **by_mail(portal.mailbox)) as (
         here,
         there,
     ):
@@ -174,13 +176,13 @@ async def test_ended_sign_in_is_refused_by_the_other_process(
 
 
 async def test_process_sends_the_mails_of_an_earlier_one(
-    forked: Run, portal: SigningIn, tmp_path: Path
+    serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
-    async with browsers(forked, portal, tmp_path, 1) as (first,):
+    async with serve(portal, tmp_path, 1) as (first,):
         nonce = await portal.request("ana@example.com", first)
     assert "No SMTP_URL is set" in said(tmp_path)
     assert portal.mailbox.letters == []
-    async with browsers(forked, portal, tmp_path, 1, **by_mail(portal.mailbox)) as (second,):
+    async with serve(portal, tmp_path, 1, **by_mail(portal.mailbox)) as (second,):
         await until(lambda: len(portal.mailbox.letters) == 1)
         (secret,) = LINK.findall(portal.mailbox.text())
         assert (await portal.enter(secret, nonce, second))["__typename"] == "SignedIn"
