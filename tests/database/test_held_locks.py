@@ -146,7 +146,13 @@ async def until(portal: Paying, state: PaymentState) -> None:
     raise AssertionError(states)
 
 
-@pytest.mark.parametrize("from_the_start", [False, True], ids=["served", "before the server"])
+@pytest.mark.parametrize(
+    "from_the_start",
+    [
+        pytest.param(False, id="served"),
+        pytest.param(True, id="before the server", marks=pytest.mark.rest),
+    ],
+)
 async def test_held_client_delays_no_other_client(
     postgres_url: str, *, from_the_start: bool
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.demo_server import PROJECT
 
+pytestmark = pytest.mark.rest
+
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 # Changes of the mapped classes by a developer: module, text before, text after.

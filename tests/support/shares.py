@@ -2,7 +2,7 @@
 
 `pytest --quick` takes all tests but these:
 
-- tests marked `slow` or `faults`;
+- tests marked `slow`, `faults` or `rest`;
 - of a function marked `share(n)` all but one in n of the cases on each database;
 - of a module in a folder of `TWINS`, or marked `twins(n)`, all but one in n of the cases on
   PostgreSQL that are left, for SQLite runs all of them. A database decides tests of `twins(1)`.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-LEFT_OUT = ("slow", "faults")
+LONG = ("slow", "faults")
 # Folders whose tests are about rules, and not about a database.
 TWINS = {
     "tests/api": 8,
@@ -49,7 +49,7 @@ def number(whole: int, *, quick: int) -> int:
 def divided(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Divide the tests into those that a quick run takes and those that it leaves out."""
     items = list(items)
-    short = (item for item in items if not is_long(item))
+    short = (item for item in items if not is_marked(item, "rest", *LONG))
     taken = {*portion(twin_group, portion(share_group, short))}
     return [item for item in items if item in taken], [item for item in items if item not in taken]
 
@@ -58,12 +58,12 @@ def rest(left: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.It
     """Divide what a quick run leaves out into shares of the same tests, and long tests."""
     shorter, longer = list[pytest.Item](), list[pytest.Item]()
     for item in left:
-        (longer if is_long(item) else shorter).append(item)
+        (longer if is_marked(item, *LONG) else shorter).append(item)
     return shorter, longer
 
 
-def is_long(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in LEFT_OUT)
+def is_marked(item: pytest.Item, *names: str) -> bool:
+    return any(item.get_closest_marker(name) for name in names)
 
 
 def portion(

@@ -86,9 +86,11 @@ def test_slow_tests_and_broken_networks_are_left_out_and_others_taken() -> None:
 
 def test_rest_is_what_a_quick_run_leaves_out_of_tests_that_are_not_long() -> None:
     shared, slow = cases("a.py", pytest.mark.share(6)), cases("b.py", pytest.mark.slow)
-    taken, left = shares.divided([*shared, *slow])
+    later = cases("c.py", pytest.mark.rest)
+    taken, left = shares.divided([*shared, *slow, *later])
+    assert not {*taken} & {*later}
     shorter, longer = shares.rest(left)
-    assert {*taken, *shorter} == {*shared}
+    assert {*taken, *shorter} == {*shared, *later}
     assert longer == slow
 
 
@@ -99,7 +101,7 @@ def test_processes_take_a_file_on_one_database_at_a_time() -> None:
 
 # -- the documented table --------------------------------------------------------------------------
 
-REDUCES = re.compile(r"mark\.(share\b|slow\b|faults\b|twins\((?!1\)))|shares\.number\(")
+REDUCES = re.compile(r"mark\.(share\b|slow\b|faults\b|rest\b|twins\((?!1\)))|shares\.number\(")
 
 
 def test_every_reduced_module_is_documented() -> None:
