@@ -111,6 +111,7 @@ FIELDS: Mapping[str, Scopes] = {
         (
             "Mutation.adjustInvoice",
             "Mutation.allocateCredit",
+            "Mutation.archiveClient",
             "Mutation.giveCredit",
             "Mutation.issueInvoice",
             "Mutation.issueStatement",

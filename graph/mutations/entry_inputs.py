@@ -78,6 +78,14 @@ class UpsertClientInput(given.ClientRecord):
     )
 
 
+@strawberry.input(description="Input for `archiveClient`.")
+class ArchiveClientInput(given.ArchiveRecord):
+    client: RecordReference = strawberry.field(description="The client who has left.")
+    archived_on: dt.date | None = strawberry.field(
+        default=None, description="The day on which the client left, until today; today by default."
+    )
+
+
 @strawberry.input(
     description="Input for `linkContact`: the contact, and all rights that the contact has to the"
     " client from now on. At least one right is needed."

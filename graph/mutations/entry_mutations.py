@@ -5,6 +5,7 @@ import strawberry
 from graph.mutations.entry_inputs import (
     AdjustInvoiceInput,
     AllocateCreditInput,
+    ArchiveClientInput,
     GiveCreditInput,
     IssueInvoiceInput,
     IssueStatementInput,
@@ -72,6 +73,14 @@ class EntryMutation:
         "The credit.",
         description="Give a client credit, which stays unused until it is put toward an invoice or"
         " a payment uses it.",
+    )
+
+    archive_client: ClientEntryResult | None = mutation(
+        clients.archive_client,
+        ArchiveClientInput,
+        "The client.",
+        description="Archive a client who has left the practice. The client may still sign in and"
+        " pay; lists can leave archived clients out.",
     )
 
     link_contact: ClientEntryResult | None = mutation(

@@ -88,6 +88,26 @@ async def test_contact_of_no_client_is_not_added(program: Program) -> None:
     await refused(program, "unlinkContact", unlink, "InvalidInput", "input.contact.source")
 
 
+async def test_client_is_archived_once(program: Program) -> None:
+    told = "... on ClientEntered { client { archivedOn } }"
+    days = []
+    for archived_on in (None, None, "2026-03-01", "2026-03-01", None):
+        wanted = {"client": program.client, "archivedOn": archived_on}
+        answer = await program.enter("archiveClient", wanted, told)
+        days.append((answer["change"], answer["client"]["archivedOn"]))
+    assert days == [
+        ("CHANGED", "2026-03-15"),
+        ("UNCHANGED", "2026-03-15"),
+        ("CHANGED", "2026-03-01"),
+        ("UNCHANGED", "2026-03-01"),
+        ("UNCHANGED", "2026-03-01"),
+    ]
+    later = {"client": program.client, "archivedOn": "2026-03-16"}
+    await refused(program, "archiveClient", later, "InvalidInput", "input.archivedOn")
+    nobody = {"client": external("nobody")}
+    await refused(program, "archiveClient", nobody, "NotFound", "input.client")
+
+
 # -- sessions --------------------------------------------------------------------------------------
 
 

@@ -3,10 +3,19 @@
 from billing.entry.commands import practice_entries
 from billing.entry.contact_links import link_contact_of, unlink_contact_of
 from billing.entry.people import CLIENT as PERSON
-from billing.entry.people import ClientDetails, ContactDetails, ContactLink, PostalAddress
+from billing.entry.people import (
+    ClientArchive,
+    ClientDetails,
+    ContactDetails,
+    ContactLink,
+    PostalAddress,
+)
+from billing.entry.people import archive_client as archive
+from billing.entry.rows import EntryChange
 from billing.entry.sessions import SessionDetails, record_session
 from resolvers.mutations.entries.errors import at
 from resolvers.mutations.entries.inputs import (
+    ArchiveRecord,
     ClientRecord,
     ContactChoice,
     ContactRecord,
@@ -49,6 +58,21 @@ async def upsert_client(mutation: MutationContext, input: ClientRecord) -> Outco
     async with practice_entries(context, practice_id) as entries:
         client_id = await entries.upsert(PERSON, details, external_key(input.external_id))
     return Made(mutation, client_id, client_id, entries.change).outcome("ClientEntered")
+
+
+@entry
+async def archive_client(mutation: MutationContext, input: ArchiveRecord) -> Outcome:
+    """Archive a client. One who is archived stays as they are, unless another day is given."""
+    client_id = await row_id(mutation, CLIENT, input.client, (*INPUT, "client"))
+    context, practice_id = entry_context(mutation), mutation.viewer.practice_id
+    async with practice_entries(context, practice_id) as entries:
+        async with entries.of_client(client_id) as of_client:
+            since = of_client.ledger.client["archived_on"]
+        change = EntryChange.UNCHANGED
+        if since is None or input.archived_on not in (None, since):
+            await entries.enter(archive, ClientArchive(client_id, input.archived_on))
+            change = EntryChange.CHANGED
+    return Made(mutation, client_id, client_id, change).outcome("ClientEntered")
 
 
 def postal_address(given: GivenAddress | None) -> PostalAddress | None:

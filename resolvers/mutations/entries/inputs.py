@@ -55,6 +55,13 @@ class ClientRecord(Identified):
     address: GivenAddress | None
 
 
+class ArchiveRecord:
+    """A client to archive."""
+
+    client: RecordReference
+    archived_on: dt.date | None
+
+
 class ContactRecord(ForClient):
     """A contact, and the contact's rights to a client."""
 

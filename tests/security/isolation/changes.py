@@ -22,6 +22,7 @@ CHANGERS = {
 ENTERED = {
     "Mutation.adjustInvoice(input.invoice.id:)": "invoice",
     "Mutation.allocateCredit(input.invoice.id:)": "invoice",
+    "Mutation.archiveClient(input.client.id:)": "client",
     "Mutation.giveCredit(input.client.id:)": "client",
     "Mutation.issueInvoice(input.client.id:)": "client",
     "Mutation.issueInvoice(input.clinician.id:)": "clinician",
@@ -96,6 +97,7 @@ RESULTS = {
     ("InvoiceEntered", "invoice"),
     ("Mutation", "adjustInvoice"),
     ("Mutation", "allocateCredit"),
+    ("Mutation", "archiveClient"),
     ("Mutation", "giveCredit"),
     ("Mutation", "issueStatement"),
     ("Mutation", "issueSuperbill"),

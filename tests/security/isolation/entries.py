@@ -186,6 +186,11 @@ ENTRIES: dict[str, Change] = dict(
             "ExceedsFunds; PaymentInProgress",
         ),
         entry(
+            *("archiveClient(input.client.id:)", "Client"),
+            lambda _, id_: {"client": reference(id_), "archivedOn": LATER},
+            "InvalidInput",
+        ),
+        entry(
             *("linkContact(input.client.id:)", "Client"),
             # A contact without a right is refused once the client is found.
             lambda _, id_: {

@@ -268,7 +268,7 @@ def entries(world: World) -> Iterator[Asked]:
 
 
 # Entries of no record of another system.
-WITHOUT_KEY = ("voidInvoice", "unlinkContact", "shareDocument")
+WITHOUT_KEY = ("archiveClient", "shareDocument", "unlinkContact", "voidInvoice")
 
 
 def entry_inputs(
@@ -284,6 +284,7 @@ def entry_inputs(
     yield "issueInvoice", {"client": client, "lines": [{"session": session}]}
     yield "recordPayment", {"client": client, "amount": money, "method": "CASH"}
     yield "giveCredit", {"client": client, "amount": money, "description": text}
+    yield "archiveClient", {"client": client}
     rights = {"relation": "PARENT", "seesDocuments": True, "canPay": False}
     yield "linkContact", {"client": client, "name": text, "email": "b@example.org", **rights}
     yield "unlinkContact", {"client": client, "contact": {"source": "probe", "id": f"{number}"}}
