@@ -109,11 +109,22 @@ FIELDS: Mapping[str, Scopes] = {
     # An entry needs no scope to read. What it returns of a client needs those of each field.
     **dict.fromkeys(
         (
+            "Mutation.adjustInvoice",
+            "Mutation.allocateCredit",
+            "Mutation.archiveClient",
             "Mutation.giveCredit",
             "Mutation.issueInvoice",
+            "Mutation.issueStatement",
+            "Mutation.issueSuperbill",
+            "Mutation.linkContact",
             "Mutation.recordPayment",
+            "Mutation.recordRefund",
+            "Mutation.recordSession",
+            "Mutation.shareDocument",
+            "Mutation.unlinkContact",
             "Mutation.upsertClient",
             "Mutation.voidInvoice",
+            "Mutation.writeOff",
         ),
         WRITING,
     ),

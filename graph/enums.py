@@ -20,6 +20,7 @@ from models import (
     DeclineReason,
     EntryKind,
     PaymentMethodKind,
+    Relation,
     Scope,
     ViewerKind,
 )
@@ -65,6 +66,13 @@ described(
     SIGN_IN="A person with access to the data signed in.",
     SIGN_OUT="A person with access to the data signed out, or one of their sign-ins was ended.",
     REFUSED="The data was requested but not returned, because the token lacks a scope.",
+)
+described(
+    Relation,
+    "The relation of a contact to a client.",
+    PARENT="A parent.",
+    GUARDIAN="A guardian.",
+    PARTNER="A partner.",
 )
 described(
     EntryChange,

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from sqlalchemy import SQLColumnExpression, select
 
 from models import InvoiceLine, Session
+from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from planner.tables import Condition, RowOf, TableAlias
 from resolvers import invoices
@@ -20,6 +21,11 @@ class NamesSession(Protocol):
 def rows(visible: Visibility, *where: Condition[Session]) -> Rows:
     table = visible(Session)
     return Rows(table, [condition(table) for condition in where], (table.c.date, table.c.id))
+
+
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
+    """Return the session that a mutation was about."""
+    return rows(visible, lambda table: table.c.id == outcome.id("session_id"))
 
 
 def named_by(row: RowOf[NamesSession], visible: Visibility) -> Rows:

@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement
 
 from models import Client, Invoice, Letterhead, Statement, StatementLine, Superbill
+from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from planner.tables import Condition, RowOf, TableAlias
 from resolvers.clients import of_visible_client
@@ -15,6 +16,11 @@ def rows(visible: Visibility, *where: Condition[Statement]) -> Rows:
     table = visible(Statement)
     conditions = [condition(table) for condition in where]
     return Rows(table, conditions, (table.c.issued_on, table.c.serial), True, "statement")
+
+
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
+    """Return the statement that a mutation was about."""
+    return rows(visible, lambda table: table.c.id == outcome.id("statement_id"))
 
 
 def statements(

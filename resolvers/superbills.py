@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select, union
 from billing.ledger.invoices import total
 from billing.superbills import head_gaps, line_gaps
 from models import Client, Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
+from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from planner.tables import Condition, RowOf, TableAlias
 from resolvers.clients import of_visible_client
@@ -35,6 +36,11 @@ def rows(visible: Visibility, *where: Condition[Superbill]) -> Rows:
     conditions = [condition(table) for condition in where]
     order = (table.c.issued_on, table.c.serial)
     return Rows(table, conditions, order, True, "superbill", row, row.subqueries)
+
+
+def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
+    """Return the superbill that a mutation was about."""
+    return rows(visible, lambda table: table.c.id == outcome.id("superbill_id"))
 
 
 def of_client(

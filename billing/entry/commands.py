@@ -111,12 +111,21 @@ async def client_entries(
     async with context.turns.of(practice_id, client_id), context.engine.begin() as conn:
         await lock_client(conn, practice_id, client_id)
         facts = await read_practice_facts(conn, practice_id)
-        ledger = await read_client_ledger(conn, facts, client_id)
-        entries = ClientEntries(context, conn, facts, ledger)
-        yield entries
-        await entries.touched.stamp(conn, practice_id)
-        if entries.is_changed:
-            await record(conn, context.actor, client_id, context.now())
+        async with entries_of_locked(context, conn, facts, client_id) as entries:
+            yield entries
+
+
+@asynccontextmanager
+async def entries_of_locked(
+    context: EntryContext, conn: AsyncConnection, facts: PracticeFacts, client_id: str
+) -> AsyncIterator["ClientEntries"]:
+    """Yield the entries of a locked client, then stamp the versions and write the audit log."""
+    ledger = await read_client_ledger(conn, facts, client_id)
+    entries = ClientEntries(context, conn, facts, ledger)
+    yield entries
+    await entries.touched.stamp(conn, facts.id)
+    if entries.is_changed:
+        await record(conn, context.actor, client_id, context.now())
 
 
 @asynccontextmanager
@@ -266,6 +275,15 @@ class PracticeEntries(Entries):
         if is_changed:
             await record(self.conn, self.context.actor, None, self.context.now())
         return is_changed
+
+    @asynccontextmanager
+    async def of_client(self, client_id: str) -> AsyncIterator[ClientEntries]:
+        """Yield the entries of one client in this transaction."""
+        check.check_form("client_id", client_id, check.ID)
+        async with self.context.turns.of(self.facts.id, client_id):
+            await lock_client(self.conn, self.facts.id, client_id)
+            async with entries_of_locked(self.context, self.conn, self.facts, client_id) as entries:
+                yield entries
 
     def draft(self) -> Draft:
         return Draft(self.facts.id, self.context.stamp(self.facts.time_zone))

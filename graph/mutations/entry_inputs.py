@@ -6,8 +6,8 @@ import strawberry
 
 from graph.mutations.inputs import MoneyInput
 from graph.scalars import CountryCode, Decimal
-from models import PaymentMethodKind
-from resolvers.mutations import entry_inputs as given
+from models import PaymentMethodKind, Relation
+from resolvers.mutations.entries import inputs as given
 
 EXTERNAL_ID = (
     "The key of the record in the other system. Sent again with the same values, the record is not"
@@ -78,6 +78,65 @@ class UpsertClientInput(given.ClientRecord):
     )
 
 
+@strawberry.input(description="Input for `archiveClient`.")
+class ArchiveClientInput(given.ArchiveRecord):
+    client: RecordReference = strawberry.field(description="The client who has left.")
+    archived_on: dt.date | None = strawberry.field(
+        default=None, description="The day on which the client left, until today; today by default."
+    )
+
+
+@strawberry.input(
+    description="Input for `linkContact`: the contact, and all rights that the contact has to the"
+    " client from now on. At least one right is needed."
+)
+class LinkContactInput(given.ContactRecord):
+    external_id: ExternalIdInput = strawberry.field(
+        description="The key of the contact in the other system. An unknown key adds a contact; a"
+        " known one changes the contact, who may have rights to other clients too."
+    )
+    client: RecordReference = strawberry.field(description="The client whose bills are concerned.")
+    name: str = strawberry.field(description="The contact's full name.")
+    email: str | None = strawberry.field(
+        default=None, description="The e-mail address that the contact signs in with."
+    )
+    relation: Relation = strawberry.field(description="The contact's relation to the client.")
+    sees_documents: bool = strawberry.field(
+        description="The right to see the client's bills and documents."
+    )
+    can_pay: bool = strawberry.field(description="The right to pay the client's bills.")
+
+
+@strawberry.input(description="Input for `unlinkContact`.")
+class UnlinkContactInput(given.ContactChoice):
+    client: RecordReference = strawberry.field(description="The client.")
+    contact: ExternalIdInput = strawberry.field(description="The key of the contact.")
+
+
+# -- sessions --------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="Input for `recordSession`.")
+class RecordSessionInput(given.SessionRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    client: RecordReference = strawberry.field(description="The client.")
+    date: dt.date = strawberry.field(description="The day of the session, until today.")
+    description: str = strawberry.field(description="The text for the invoice's line.")
+    fee: MoneyInput = strawberry.field(description="The fee; zero is allowed.")
+    clinician: RecordReference | None = strawberry.field(
+        default=None, description="The clinician; by default the client's own."
+    )
+    starts_at: dt.datetime | None = strawberry.field(
+        default=None, description="When the session began."
+    )
+    duration_minutes: int | None = strawberry.field(
+        default=None, description="The duration in minutes."
+    )
+    service_code: str | None = strawberry.field(
+        default=None, description="The CPT or HCPCS code, of five letters and digits."
+    )
+
+
 # -- invoices --------------------------------------------------------------------------------------
 
 
@@ -130,6 +189,37 @@ class VoidInvoiceInput(given.InvoiceChoice):
     invoice: RecordReference = strawberry.field(description="The invoice to void.")
 
 
+@strawberry.input(description="Input for `writeOff`.")
+class WriteOffInput(given.WriteOffRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    invoice: RecordReference = strawberry.field(description="The invoice.")
+    amount: MoneyInput | None = strawberry.field(
+        default=None, description="The amount; by default all that is due of the invoice."
+    )
+    description: str | None = strawberry.field(
+        default=None, description="The text in the account history."
+    )
+
+
+@strawberry.input(description="Input for `adjustInvoice`.")
+class AdjustInvoiceInput(given.AdjustmentRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    invoice: RecordReference = strawberry.field(description="The invoice.")
+    amount: MoneyInput = strawberry.field(
+        description="The amount by which the invoice bills more; negative for less."
+    )
+    description: str = strawberry.field(
+        description="The text in the account history; the invoice's number is added."
+    )
+
+
+@strawberry.input(description="Input for `allocateCredit`.")
+class AllocateCreditInput(given.CreditUseRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    invoice: RecordReference = strawberry.field(description="The invoice to pay.")
+    amount: MoneyInput = strawberry.field(description="The amount of unused credit.")
+
+
 # -- payments and credit ---------------------------------------------------------------------------
 
 
@@ -162,6 +252,21 @@ class RecordPaymentInput(given.PaymentRecord):
     )
 
 
+@strawberry.input(description="Input for `recordRefund`.")
+class RecordRefundInput(given.RefundRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    payment: RecordReference = strawberry.field(description="The payment, which was not by Stripe.")
+    amount: MoneyInput = strawberry.field(description="The amount given back.")
+    refunded_on: dt.date | None = strawberry.field(
+        default=None,
+        description="The day of the refund, from that of the payment until today; today by"
+        " default.",
+    )
+    description: str = strawberry.field(
+        default="Refund", description="The text in the account history."
+    )
+
+
 @strawberry.input(description="Input for `giveCredit`.")
 class GiveCreditInput(given.CreditRecord):
     external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
@@ -170,3 +275,55 @@ class GiveCreditInput(given.CreditRecord):
         description="The amount in the client's favor; a negative one takes unused credit back."
     )
     description: str = strawberry.field(description="The text in the account history.")
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="Input for `issueStatement`.")
+class IssueStatementInput(given.StatementRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    client: RecordReference = strawberry.field(description="The client.")
+    period_start: dt.date = strawberry.field(description="The first day of the period.")
+    period_end: dt.date = strawberry.field(description="The last day of the period, which is over.")
+    is_shared: bool = strawberry.field(default=True, description=SHARED)
+
+
+@strawberry.input(description="A diagnosis of a superbill. Each visit points to all of them.")
+class DiagnosisInput(given.DiagnosisRecord):
+    code: str = strawberry.field(description="The ICD-10-CM code: `F41.1`.")
+    description: str | None = strawberry.field(default=None, description="The code in words.")
+
+
+@strawberry.input(description="Input for `issueSuperbill`.")
+class IssueSuperbillInput(given.SuperbillRecord):
+    external_id: ExternalIdInput = strawberry.field(description=EXTERNAL_ID)
+    client: RecordReference = strawberry.field(description="The client.")
+    period_start: dt.date = strawberry.field(
+        description="The first day of the period. The superbill has a line for each session of it."
+    )
+    period_end: dt.date = strawberry.field(description="The last day of the period.")
+    clinician: RecordReference = strawberry.field(
+        description="The provider, whose letterhead the superbill has."
+    )
+    diagnoses: list[DiagnosisInput] = strawberry.field(
+        default_factory=list, description="The diagnoses, at most twelve."
+    )
+    place_of_service: str | None = strawberry.field(
+        default=None, description="The place of service of all visits, two digits: `11`."
+    )
+    modifiers: list[str] = strawberry.field(
+        default_factory=list, description="The modifiers of all visits: `95`."
+    )
+    is_shared: bool = strawberry.field(default=True, description=SHARED)
+
+
+@strawberry.input(
+    description="Input for `shareDocument`: exactly one of these. A receipt is shared from the"
+    " beginning.",
+    one_of=True,
+)
+class ShareDocumentInput(given.DocumentChoice):
+    invoice: strawberry.Maybe[RecordReference] = strawberry.field(description="An invoice.")
+    statement: strawberry.Maybe[RecordReference] = strawberry.field(description="A statement.")
+    superbill: strawberry.Maybe[RecordReference] = strawberry.field(description="A superbill.")

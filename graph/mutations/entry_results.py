@@ -17,11 +17,13 @@ from graph.mutations.payment_results import (
     payment,
 )
 from graph.types.client import Client
-from graph.types.invoice import Invoice
+from graph.types.invoice import Invoice, Session
 from graph.types.payment import Payment
+from graph.types.statement import Statement
+from graph.types.superbill import Superbill
 from planner.outcome import OutcomeRow
 from planner.sources import ToOne, Value, field
-from resolvers import clients, invoices
+from resolvers import clients, invoices, sessions, statements, superbills
 
 MORE = " More members may be added."
 
@@ -46,6 +48,13 @@ class ClientEntered(Entry):
     client: Client = client
 
 
+@strawberry.type(description="An entry about a session.")
+class SessionEntered(Entry):
+    change: EntryChange = change
+    session: Session = field(ToOne(sessions.of_outcome), description="The session.")
+    client: Client = client
+
+
 @strawberry.type(description="An entry about an invoice.")
 class InvoiceEntered(Entry):
     change: EntryChange = change
@@ -57,6 +66,20 @@ class InvoiceEntered(Entry):
 class PaymentEntered(Entry):
     change: EntryChange = change
     payment: Payment = payment
+    client: Client = client
+
+
+@strawberry.type(description="An entry about a statement.")
+class StatementEntered(Entry):
+    change: EntryChange = change
+    statement: Statement = field(ToOne(statements.of_outcome), description="The statement.")
+    client: Client = client
+
+
+@strawberry.type(description="An entry about a superbill.")
+class SuperbillEntered(Entry):
+    change: EntryChange = change
+    superbill: Superbill = field(ToOne(superbills.of_outcome), description="The superbill.")
     client: Client = client
 
 
@@ -93,6 +116,15 @@ class ExceedsFunds(UserError):
 
 @strawberry.type(description="The amounts are more than the payment, or than what is left of it.")
 class ExceedsPayment(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(
+    description="A card was charged through Stripe. The practice refunds it with `portal refund`."
+)
+class PaidByCard(UserError):
     code: ErrorCode = code
     message: str = message
     path: list[str] | None = path
@@ -140,6 +172,7 @@ InvoiceEntryResult = Annotated[
 ]
 PaymentEntryResult = Annotated[
     PaymentEntered
+    | PaidByCard
     | InvoiceIsVoid
     | ExceedsAmountDue
     | ExceedsPayment
@@ -150,4 +183,26 @@ PaymentEntryResult = Annotated[
     strawberry.union(
         "PaymentEntryResult", description=f"The result of an entry about a payment.{MORE}"
     ),
+]
+SessionEntryResult = Annotated[
+    SessionEntered | ChangedAfterEntry | NotFound | InvalidInput,
+    strawberry.union(
+        "SessionEntryResult", description=f"The result of an entry about a session.{MORE}"
+    ),
+]
+StatementEntryResult = Annotated[
+    StatementEntered | ChangedAfterEntry | NotFound | InvalidInput,
+    strawberry.union(
+        "StatementEntryResult", description=f"The result of an entry about a statement.{MORE}"
+    ),
+]
+SuperbillEntryResult = Annotated[
+    SuperbillEntered | ChangedAfterEntry | NotFound | InvalidInput,
+    strawberry.union(
+        "SuperbillEntryResult", description=f"The result of an entry about a superbill.{MORE}"
+    ),
+]
+ShareDocumentResult = Annotated[
+    InvoiceEntered | StatementEntered | SuperbillEntered | NotFound | InvalidInput,
+    strawberry.union("ShareDocumentResult", description=f"The result of `shareDocument`.{MORE}"),
 ]

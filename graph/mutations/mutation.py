@@ -2,9 +2,6 @@
 signing in.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
-
 import strawberry
 
 from graph.mutations.card_results import (
@@ -13,18 +10,7 @@ from graph.mutations.card_results import (
     PrepareCardResult,
     RemoveCardResult,
 )
-from graph.mutations.entry_inputs import (
-    GiveCreditInput,
-    IssueInvoiceInput,
-    RecordPaymentInput,
-    UpsertClientInput,
-    VoidInvoiceInput,
-)
-from graph.mutations.entry_results import (
-    ClientEntryResult,
-    InvoiceEntryResult,
-    PaymentEntryResult,
-)
+from graph.mutations.entry_mutations import EntryMutation
 from graph.mutations.inputs import (
     AddCardInput,
     CancelPaymentInput,
@@ -39,6 +25,7 @@ from graph.mutations.inputs import (
     SignInWithCodeInput,
     SwitchViewerInput,
 )
+from graph.mutations.mutation_field import mutation
 from graph.mutations.payment_results import PayResult
 from graph.mutations.sign_in_results import (
     RequestSignInLinkPayload,
@@ -49,35 +36,16 @@ from graph.mutations.sign_in_results import (
     SwitchViewerResult,
 )
 from planner.sources import field
-from resolvers.mutations import cards, entries, payments
+from resolvers.mutations import cards, payments
 from resolvers.mutations import sign_in as sign_in_mutations
 from resolvers.mutations.field import PortalMutation
-from resolvers.mutations.result import MutationContext, Outcome
-
-Input = TypeVar("Input")
-
-
-def mutation(
-    act: Callable[[MutationContext, Input], Awaitable[Outcome]],
-    input: type[Input],
-    input_description: str,
-    *,
-    description: str,
-    is_public: bool = False,
-    alone: bool = False,
-    moves_money: bool = False,
-) -> Any:
-    """Return the field of a mutation with one argument, `input`."""
-    source = PortalMutation(act, is_public=is_public, alone=alone, moves_money=moves_money)
-    argument = strawberry.argument(description=input_description)
-    return field(source, description=description, arguments={"input": Annotated[input, argument]})
 
 
 @strawberry.type(
     description="Write operations. Fields run one after another, each committed before the next;"
     " then the results of all fields are read in one SQL statement."
 )
-class Mutation:
+class Mutation(EntryMutation):
     pay: PayResult | None = mutation(
         payments.pay,
         PayInput,
@@ -132,48 +100,6 @@ class Mutation:
         "The card to remove.",
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
-    )
-
-    # -- entries of the practice's programs --------------------------------------------------------
-
-    upsert_client: ClientEntryResult | None = mutation(
-        entries.upsert_client,
-        UpsertClientInput,
-        "The client.",
-        description="Add a client, or change the details of the client that was added with the same"
-        " key.",
-    )
-
-    issue_invoice: InvoiceEntryResult | None = mutation(
-        entries.enter_invoice,
-        IssueInvoiceInput,
-        "The invoice.",
-        description="Issue an invoice: the client owes its lines. An issued invoice never changes;"
-        " one below zero is credit at once.",
-    )
-
-    void_invoice: InvoiceEntryResult | None = mutation(
-        entries.void,
-        VoidInvoiceInput,
-        "The invoice to void.",
-        description="Void an invoice: the client no longer owes it, what was paid of it is unused"
-        " credit, and its sessions may be invoiced again.",
-    )
-
-    record_payment: PaymentEntryResult | None = mutation(
-        entries.enter_payment,
-        RecordPaymentInput,
-        "The payment.",
-        description="Record money that was received outside the portal, with a receipt. Nothing is"
-        " charged.",
-    )
-
-    give_credit: ClientEntryResult | None = mutation(
-        entries.enter_credit,
-        GiveCreditInput,
-        "The credit.",
-        description="Give a client credit, which stays unused until it is put toward an invoice or"
-        " a payment uses it.",
     )
 
     # -- signing in --------------------------------------------------------------------------------

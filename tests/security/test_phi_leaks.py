@@ -9,6 +9,7 @@ import asyncio
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -37,8 +38,8 @@ from tests.security.phi_leaks.marked import (
     told_by,
     world,
 )
-from tests.security.phi_leaks.requests import Asked, entered, everything, much
-from tests.security.test_scopes import PLAIN, SCHEMA
+from tests.security.phi_leaks.requests import Asked, entries, everything, much
+from tests.security.test_scopes import ENTRIES, PLAIN, SCHEMA
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import load
@@ -68,7 +69,9 @@ class Worlds:
         """Return the requests with ids of either practice; fewer for a single scope, which admits
         less.
         """
-        ask = {WITHOUT: everything, WRITING: entered}.get(held, much)
+        if held == WRITING:
+            return [asked for one in self.worlds for asked in entries(one)]
+        ask = everything if held == WITHOUT else much
         both = (ask(one, self.token_id(held)) for one in self.worlds)
         found = {repr(asked): asked for all_ in both for asked in all_}
         return [*found.values()]
@@ -94,6 +97,12 @@ async def served(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="module")
 async def worlds(new_database: NewDatabase) -> AsyncIterator[Worlds]:
+    async with made_worlds(new_database) as made:
+        yield made
+
+
+@asynccontextmanager
+async def made_worlds(new_database: NewDatabase) -> AsyncIterator[Worlds]:
     made = (world(WORDS[0], backward=False), world(WORDS[1], backward=True))
     hashes = hashes_of(marker for one in made for marker in one.markers)
     async with new_database() as first, new_database() as second:
@@ -159,10 +168,25 @@ async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Sco
     assert not found, f"{len(found)}: " + "\n".join(found[:10])
     assert {answer.status_code for answer in answers} <= {200, 400, 404}
     assert not [answer.text for answer in answers if '"INTERNAL"' in answer.text]
-    are_entered = any('"change":"ENTERED"' in answer.text for answer in answers)
-    assert are_entered is (held == WRITING)
     with_money = [answer for answer in answers if '"minorUnits":' in answer.text]
     assert (len(with_money) > 1) is bool(held & MONEYED)
+
+
+@pytest.mark.share(2)
+async def test_no_entry_depends_on_a_name(new_database: NewDatabase) -> None:
+    """In databases of its own, since the ids of new rows are the same in no two practices."""
+    async with made_worlds(new_database) as own:
+        found, answers = await leaks(own, WRITING)
+    assert not found, f"{len(found)}: " + "\n".join(found[:10])
+    changes = Counter(
+        (name, change)
+        for answer in answers
+        for name, one in (answer.json().get("data") or {}).items()
+        if one and (change := one.get("change"))
+    )
+    print(changes)
+    assert {name for name, change in changes if change != "UNCHANGED"} == ENTRIES
+    assert {change for _, change in changes} == {"ENTERED", "CHANGED", "UNCHANGED"}
 
 
 # -- permitted data --------------------------------------------------------------------------------

@@ -64,7 +64,9 @@ OPEN = {
     "what an own mutation comes to": {
         "CardAdded", "CardDeclined", "CardPrepared", "CardRemoved", "DefaultMade", "PayCanceled",
         "PayProcessing", "PayRequiresAction", "PaySucceeded"},
-    "what an entry comes to": {"ClientEntered", "InvoiceEntered", "PaymentEntered"},
+    "what an entry comes to": {
+        "ClientEntered", "InvoiceEntered", "PaymentEntered", "SessionEntered", "StatementEntered",
+        "SuperbillEntered"},
 }  # fmt: skip
 
 
@@ -121,6 +123,13 @@ def test_field_needs_the_scopes_of_its_type() -> None:
     assert not scopes_of_field(SCHEMA, "InvoiceEntered.change")
     assert not scopes_of_field(SCHEMA, "Mutation.revokeSignIn")
     assert not scopes_of_field(SCHEMA, "Session.__typename")
+
+
+ENTRIES = {
+    coordinate.partition(".")[2]
+    for coordinate, scopes in FIELDS.items()
+    if scopes == {Scope.BILLING_WRITE}
+}
 
 
 def test_every_mutation_needs_a_scope_or_is_about_the_viewers_own_sign_in() -> None:

@@ -65,3 +65,25 @@ def key(id_: str) -> dict[str, str]:
 
 def money(amount: str, currency: str = "USD") -> dict[str, str]:
     return {"amount": amount, "currency": currency}
+
+
+def invoice(program: Program, id_: str, *prices: str, **more: Any) -> dict[str, Any]:
+    lines = [{"description": "Session", "unitPrice": money(price)} for price in prices]
+    return {"externalId": key(id_), "client": program.client, "lines": lines} | more
+
+
+def payment(program: Program, id_: str, amount: str, **more: Any) -> dict[str, Any]:
+    own = {"externalId": key(id_), "client": program.client, "amount": money(amount)}
+    return {**own, "method": "CASH", **more}
+
+
+def external(id_: str) -> dict[str, Any]:
+    return {"externalId": key(id_)}
+
+
+async def refused(
+    program: Program, field: str, input: Mapping[str, Any], type_: str, path: str | None
+) -> None:
+    answer = await program.enter(field, input)
+    names = answer["path"] and ".".join(answer["path"])
+    assert (answer["__typename"], names) == (type_, path), answer

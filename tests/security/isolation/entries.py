@@ -17,6 +17,7 @@ Given = Mapping[str, Any]
 # More than any client is billed or has paid.
 MUCH = "9999999.00"
 LATER = "2199-01-01"
+PERIOD = {"periodStart": "2199-01-01", "periodEnd": "2199-01-31"}
 
 
 def reference(id_: str) -> Given:
@@ -45,6 +46,15 @@ def line(payer: Payer, session: str | None = None) -> Given:
     if session is not None:
         return {"session": reference(session)}
     return {"description": "Letter", "unitPrice": money(payer, "1.00")}
+
+
+def session(payer: Payer, **more: Any) -> Given:
+    own = {"date": "2026-01-05", "description": "Visit", "fee": money(payer, "1.00")}
+    return record(payer, **own | more)
+
+
+def of_invoice(payer: Payer, id_: str, **more: Any) -> Given:
+    return {"externalId": {"source": "probe", "id": "1"}, "invoice": reference(id_), **more}
 
 
 def taken_number(payer: Payer) -> str:
@@ -86,6 +96,10 @@ def entry(
 
 def is_valid(_: Payer, invoice: Thing) -> bool:
     return not invoice["is_void"]
+
+
+def is_unshared(_: Payer, document: Thing) -> bool:
+    return document["shared_at"] is None
 
 
 def always(_: Payer, __: Thing) -> bool:
@@ -170,6 +184,96 @@ ENTRIES: dict[str, Change] = dict(
                 description="Back",
             ),
             "ExceedsFunds; PaymentInProgress",
+        ),
+        entry(
+            *("archiveClient(input.client.id:)", "Client"),
+            lambda _, id_: {"client": reference(id_), "archivedOn": LATER},
+            "InvalidInput",
+        ),
+        entry(
+            *("linkContact(input.client.id:)", "Client"),
+            # A contact without a right is refused once the client is found.
+            lambda _, id_: {
+                "externalId": {"source": "probe", "id": "1"},
+                "client": reference(id_),
+                "name": "Gail Ahn",
+                "relation": "PARENT",
+                "seesDocuments": False,
+                "canPay": False,
+            },
+            "InvalidInput",
+        ),
+        entry(
+            *("unlinkContact(input.client.id:)", "Client"),
+            lambda _, id_: {
+                "client": reference(id_),
+                "contact": {"source": "probe", "id": "nobody"},
+            },
+            "NotFound at input.contact",
+        ),
+        entry(
+            *("recordSession(input.client.id:)", "Client"),
+            lambda payer, id_: session(payer, client=reference(id_), date=LATER),
+            "InvalidInput",
+        ),
+        entry(
+            *("recordSession(input.clinician.id:)", "Clinician"),
+            lambda payer, id_: session(payer, clinician=reference(id_)),
+            "SessionEntered",
+            writes=always,
+        ),
+        entry(
+            *("writeOff(input.invoice.id:)", "Invoice"),
+            lambda payer, id_: of_invoice(payer, id_, amount=money(payer)),
+            "ExceedsAmountDue; InvoiceIsVoid; PaymentInProgress",
+        ),
+        entry(
+            *("adjustInvoice(input.invoice.id:)", "Invoice"),
+            lambda payer, id_: of_invoice(
+                payer, id_, amount=money(payer, f"-{MUCH}"), description="Less"
+            ),
+            "ExceedsAmountDue; InvoiceIsVoid; PaymentInProgress",
+        ),
+        entry(
+            *("allocateCredit(input.invoice.id:)", "Invoice"),
+            lambda payer, id_: of_invoice(payer, id_, amount=money(payer)),
+            "ExceedsFunds; PaymentInProgress",
+        ),
+        entry(
+            *("recordRefund(input.payment.id:)", "Payment"),
+            lambda payer, id_: {
+                "externalId": {"source": "probe", "id": "1"},
+                "payment": reference(id_),
+                "amount": money(payer),
+            },
+            "ExceedsPayment; PaidByCard; PaymentInProgress",
+        ),
+        entry(
+            *("issueStatement(input.client.id:)", "Client"),
+            lambda payer, id_: record(payer, client=reference(id_), **PERIOD),
+            "InvalidInput",
+        ),
+        entry(
+            *("issueSuperbill(input.client.id:)", "Client"),
+            lambda payer, id_: record(
+                payer, client=reference(id_), clinician=reference(f"cln_{NOWHERE}"), **PERIOD
+            ),
+            "NotFound at input.clinician",
+        ),
+        entry(
+            *("issueSuperbill(input.clinician.id:)", "Clinician"),
+            lambda payer, id_: record(payer, clinician=reference(id_), **PERIOD),
+            # No session took place in that period.
+            "NotFound at input.periodStart",
+        ),
+        *(
+            entry(
+                *(f"shareDocument(input.{name.lower()}.id:)", name),
+                lambda _, id_, name=name: {name.lower(): reference(id_)},  # type: ignore[misc]
+                f"{name}Entered",
+                writes=is_unshared,
+            )
+            for name in ("Invoice", "Statement", "Superbill")
         ),
     ]
 )

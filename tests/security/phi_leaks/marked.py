@@ -15,7 +15,7 @@ from typing import Any
 
 import models
 from identity.tokens import PREFIX, SECRET_LENGTH, checksum, hashed
-from models import READ_SCOPES, Scope, ViewerKind
+from models import ACTIVE_STATES, READ_SCOPES, Scope, ViewerKind
 from models.names import fold_name, name_parts
 from tests.security.isolation.households import family
 from tests.support.portal import KEY
@@ -58,13 +58,13 @@ Rows = dict[type[models.Row], list[Entered]]
 WITHOUT = READ_SCOPES - {Scope.PHI_READ}
 # A program that also enters data.
 WRITING = WITHOUT | {Scope.BILLING_WRITE}
-HELD = (WITHOUT, WRITING, *(frozenset({scope}) for scope in sorted(WRITING)), frozenset[Scope]())
+HELD = (WITHOUT, *(frozenset({scope}) for scope in sorted(WRITING)), frozenset[Scope]())
 
 
 # The texts of programs' tokens, the same in both practices; the last may read everything.
 TOKENS = {
     held: f"{PREFIX}{letter * SECRET_LENGTH}{checksum(letter * SECRET_LENGTH)}"
-    for held, letter in zip((*HELD, frozenset(Scope)), "abcdefgh", strict=True)
+    for held, letter in zip((*HELD, WRITING, frozenset(Scope)), "abcdefgh", strict=True)
 }
 
 
@@ -78,12 +78,30 @@ class World:
     def ids(self, model: type[models.Row]) -> list[str]:
         return [row["id"] for row in self.rows[model]]
 
+    def client_without_payment_under_way(self) -> str:
+        paying = {
+            row["client_id"] for row in self.rows[models.Payment] if row["state"] in ACTIVE_STATES
+        }
+        return next(id_ for id_ in self.ids(models.Client) if id_ not in paying)
+
+    def of_client(self, model: type[models.Row], client_id: str) -> list[str]:
+        """Return ids of the client's rows and then of all others. Void invoices and payments by
+        Stripe, which nothing can be entered for, come last.
+        """
+
+        def place(row: Entered) -> tuple[bool, bool]:
+            ended = row.get("is_void") or row.get("stripe_id") is not None
+            return row["client_id"] != client_id, bool(ended)
+
+        return [row["id"] for row in sorted(self.rows[model], key=place)]
+
 
 def world(word: str, *, backward: bool) -> World:
     books = family(random.Random("marked"), "USD")
     provider = books.enter(models.Letterhead, name="", address_country="US")
     for superbill in books.rows[models.Superbill]:
         superbill["letterhead_id"] = provider["id"]
+    end_payments(books, books.rows[models.Client][-1]["id"])
     bear(books)
     numbers = map(abs, itertools.count(-9_999 if backward else 1_000))
     markers = []
@@ -111,6 +129,15 @@ def world(word: str, *, backward: bool) -> World:
         client["folded_name"] = fold_name(client["name"])
         books.rows[models.ClientNamePart] += name_parts(client)
     return World(dict(books.rows), tuple(markers))
+
+
+def end_payments(books: Books, client_id: str) -> None:
+    """Cancel the payments under way of one client, for whom entries can then be made."""
+    for payment in books.rows[models.Payment]:
+        if payment["client_id"] == client_id and payment["state"] in ACTIVE_STATES:
+            payment["state"] = models.PaymentState.CANCELED
+    claims = books.rows[models.Claim]
+    claims[:] = [claim for claim in claims if claim["client_id"] != client_id]
 
 
 def bear(books: Books) -> None:

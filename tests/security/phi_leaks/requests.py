@@ -46,12 +46,6 @@ def much(world: World, token_id: str) -> Iterator[Asked]:
     yield from papers(world, token_id)
 
 
-def entered(world: World, token_id: str) -> Iterator[Asked]:
-    """Yield entries with existing ids, with unknown ones and with names, and what they left."""
-    yield from entries(world)
-    yield from much(world, token_id)
-
-
 def beginnings(world: World) -> list[str]:
     """Return guesses of names: whole ones, beginnings, other cases and accents."""
     first, last = world.markers[0], world.rows[models.Client][-1]["name"]
@@ -228,30 +222,53 @@ def mutations(world: World) -> Iterator[Asked]:
 
 
 # The results without the ids of new rows, which no two practices share.
-ENTERED = """__typename ... on UserError { code message path } ... on Entry { change }
-    ... on ClientEntered { client { balance { amount { amount minorUnits } } } }
-    ... on InvoiceEntered { invoice { number status total { amount } amountDue { amount } }
-        client { balance { payable { amount } } } }
-    ... on PaymentEntered { payment { status amount { amount } receipt { number }
-        allocations { amount { amount } } } client { balance { amount { amount } } } }"""
+ENTERED = {
+    "ClientEntered": "client { balance { amount { amount minorUnits } } }",
+    "InvoiceEntered": """invoice { number status total { amount } amountDue { amount } }
+        client { balance { payable { amount } } }""",
+    "PaymentEntered": """payment { status amount { amount } refunded { amount }
+        receipt { number } allocations { amount { amount } } }""",
+    "SessionEntered": "client { balance { uninvoiced { amount } } }",
+    "StatementEntered": """statement { number endingBalance { amount }
+        lines { date invoiced { amount } } }""",
+    "SuperbillEntered": "superbill { number periodEnd totalFee { amount } totalPaid { amount } }",
+}
+
+
+def entry_query(entry: str) -> str:
+    """Return the operation with one entry, which selects what needs no scope of health."""
+    assert SCHEMA.mutation_type
+    union: Any = get_named_type(SCHEMA.mutation_type.fields[entry].type)
+    names = (member.name for member in union.types)
+    told = " ".join(f"... on {one} {{ {ENTERED[one]} }}" for one in names if one in ENTERED)
+    common = "__typename ... on UserError { code message path } ... on Entry { change }"
+    type_ = f"{entry[0].upper()}{entry[1:]}Input"
+    return f"mutation ($i: {type_}!) {{ {entry}(input: $i) {{ {common} {told} }} }}"
 
 
 def entries(world: World) -> Iterator[Asked]:
     """Yield each entry for two clients, by an id, by a name, and by a key that is a name."""
-    ids = [f"cli_{id_}" for id_ in (*world.ids(models.Client)[:2], NOWHERE)]
+    calm = world.client_without_payment_under_way()
+    ids = [f"cli_{id_}" for id_ in (calm, world.ids(models.Client)[0], NOWHERE)]
     named = {"externalId": {"source": "probe", "id": world.markers[0]}}
     known: list[Mapping[str, Any]] = [{"id": id_} for id_ in ids]
     clients = [*known, {"id": world.markers[0]}, named]
     for number, client in enumerate(clients):
         for entry, given in entry_inputs(world, number, client):
-            type_ = f"{entry[0].upper()}{entry[1:]}Input"
-            query = f"mutation ($i: {type_}!) {{ {entry}(input: $i) {{ {ENTERED} }} }}"
+            query = entry_query(entry)
             # The same record again, and one with a name in its key.
+            if entry in WITHOUT_KEY:
+                yield from (Asked(query, {"i": given}) for _ in range(2))
+                continue
             for key in (f"{number}", f"{number}", world.markers[number]):
                 yield Asked(query, {"i": given | {"externalId": {"source": "probe", "id": key}}})
             for name, value in given.items():
                 if isinstance(value, str):
                     yield Asked(query, {"i": {**given, name: world.markers[0], **named}})
+
+
+# Entries of no record of another system.
+WITHOUT_KEY = ("archiveClient", "shareDocument", "unlinkContact", "voidInvoice")
 
 
 def entry_inputs(
@@ -267,6 +284,32 @@ def entry_inputs(
     yield "issueInvoice", {"client": client, "lines": [{"session": session}]}
     yield "recordPayment", {"client": client, "amount": money, "method": "CASH"}
     yield "giveCredit", {"client": client, "amount": money, "description": text}
+    yield "archiveClient", {"client": client}
+    rights = {"relation": "PARENT", "seesDocuments": True, "canPay": False}
+    yield "linkContact", {"client": client, "name": text, "email": "b@example.org", **rights}
+    yield "unlinkContact", {"client": client, "contact": {"source": "probe", "id": f"{number}"}}
+    visit = {"date": "2026-01-05", "description": text, "fee": money, "serviceCode": "90834"}
+    yield "recordSession", {"client": client, **visit}
+    # The first invoice and payment are of a client who is not paying now.
+    calm = world.client_without_payment_under_way()
+    invoice = {"id": f"inv_{world.of_client(models.Invoice, calm)[number]}"}
+    yield "adjustInvoice", {"invoice": invoice, "amount": money, "description": text}
+    yield "adjustInvoice", {"invoice": invoice, "amount": money, "description": f"More {text}"}
+    yield "writeOff", {"invoice": invoice, "amount": money, "description": text}
+    yield "allocateCredit", {"invoice": invoice, "amount": money}
+    payment = {"id": f"pmt_{world.of_client(models.Payment, calm)[number]}"}
+    yield "recordRefund", {"payment": payment, "amount": money, "description": text}
+    period = {"periodStart": "2026-01-01", "periodEnd": "2026-01-31"}
+    yield "issueStatement", {"client": client, **period}
+    clinician = {"id": f"cln_{world.ids(models.Clinician)[0]}"}
+    diagnoses = [{"code": "F41.1", "description": text}]
+    yield (
+        "issueSuperbill",
+        {"client": client, **period, "clinician": clinician, "diagnoses": diagnoses},
+    )
+    unshared = next(row for row in world.rows[models.Invoice] if row["shared_at"] is None)
+    yield "shareDocument", {"invoice": {"id": f"inv_{unshared['id']}"}}
+    yield "voidInvoice", {"invoice": invoice}
 
 
 # -- exports and documents -------------------------------------------------------------------------

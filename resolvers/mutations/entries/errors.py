@@ -20,7 +20,7 @@ TYPES: dict[EntryErrorCode, type[billing.UserError]] = {
     EntryErrorCode.CHANGED_AFTER_ENTRY: billing.ChangedAfterEntryError,
 }
 # Fields of the writers' inputs that have another name in the schema.
-RENAMED = {"external_id": ("externalId",), "source": ("externalId", "source"), "practice_id": ()}
+RENAMED = {"external_id": ("externalId",), "practice_id": ()}
 # The writers name the unit of a value and the kind of a reference in the field's name.
 SUFFIXES = ("_minor", "_hundredths", "_id")
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from models import PaymentMethodKind
+from models import PaymentMethodKind, Relation
 from resolvers.mutations.inputs import GivenAmount, Present
 
 
@@ -55,6 +55,42 @@ class ClientRecord(Identified):
     address: GivenAddress | None
 
 
+class ArchiveRecord:
+    """A client to archive."""
+
+    client: RecordReference
+    archived_on: dt.date | None
+
+
+class ContactRecord(ForClient):
+    """A contact, and the contact's rights to a client."""
+
+    name: str
+    email: str | None
+    relation: Relation
+    sees_documents: bool
+    can_pay: bool
+
+
+class ContactChoice:
+    """A contact of a client."""
+
+    client: RecordReference
+    contact: ExternalKey
+
+
+class SessionRecord(ForClient):
+    """A session that took place."""
+
+    date: dt.date
+    description: str
+    fee: GivenAmount
+    clinician: RecordReference | None
+    starts_at: dt.datetime | None
+    duration_minutes: int | None
+    service_code: str | None
+
+
 class LineRecord:
     """A line of an invoice."""
 
@@ -84,6 +120,26 @@ class InvoiceChoice:
     invoice: RecordReference
 
 
+class WriteOffRecord(Identified, InvoiceChoice):
+    """An amount due to give up."""
+
+    amount: GivenAmount | None
+    description: str | None
+
+
+class AdjustmentRecord(Identified, InvoiceChoice):
+    """A correction of what an invoice bills."""
+
+    amount: GivenAmount
+    description: str
+
+
+class CreditUseRecord(Identified, InvoiceChoice):
+    """Unused credit to put toward an invoice."""
+
+    amount: GivenAmount
+
+
 class PortionRecord(InvoiceChoice):
     """The part of a payment for one invoice."""
 
@@ -100,8 +156,52 @@ class PaymentRecord(ForClient):
     portions: Sequence[PortionRecord] | None
 
 
+class RefundRecord(Identified):
+    """Money of a payment that was given back outside the portal."""
+
+    payment: RecordReference
+    amount: GivenAmount
+    refunded_on: dt.date | None
+    description: str
+
+
 class CreditRecord(ForClient):
     """Credit, given or taken back."""
 
     amount: GivenAmount
     description: str
+
+
+class StatementRecord(ForClient):
+    """A statement to issue."""
+
+    period_start: dt.date
+    period_end: dt.date
+    is_shared: bool
+
+
+class DiagnosisRecord:
+    """A diagnosis of a superbill."""
+
+    code: str
+    description: str | None
+
+
+class SuperbillRecord(ForClient):
+    """A superbill to issue."""
+
+    period_start: dt.date
+    period_end: dt.date
+    clinician: RecordReference
+    diagnoses: Sequence[DiagnosisRecord]
+    place_of_service: str | None
+    modifiers: Sequence[str]
+    is_shared: bool
+
+
+class DocumentChoice:
+    """A document to share: one of these is present."""
+
+    invoice: Present[RecordReference | None] | None
+    statement: Present[RecordReference | None] | None
+    superbill: Present[RecordReference | None] | None

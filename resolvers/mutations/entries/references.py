@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import select
 
+from billing.entry.errors import EntryError
 from billing.entry.external_ids import ExternalId, find_rows
 from billing.errors import InvalidInputError, NotFoundError
-from models import Invoice, Payment
+from models import Invoice, Payment, Statement, Superbill
 from resolvers.mutations import lookup
-from resolvers.mutations.entry_errors import at
-from resolvers.mutations.entry_inputs import ExternalKey, RecordReference
+from resolvers.mutations.entries.inputs import ExternalKey, RecordReference
 from resolvers.mutations.result import MutationContext, read_id
 
 Path = tuple[str, ...]
@@ -29,20 +29,26 @@ class RecordKind:
 CLIENT, CLINICIAN = RecordKind("client", "cli"), RecordKind("clinician", "cln")
 SESSION = RecordKind("session", "ses")
 INVOICE, PAYMENT = RecordKind("invoice", "inv", Invoice), RecordKind("payment", "pmt", Payment)
+STATEMENT = RecordKind("statement", "stm", Statement)
+SUPERBILL = RecordKind("superbill", "sbl", Superbill)
 
 
 @dataclass(frozen=True)
 class OwnedRow:
-    """A row of a client."""
+    """A row of a client. `is_shared` says of a document that the client sees it."""
 
     id: str
     client_id: str
+    is_shared: bool
 
 
 def external_key(key: ExternalKey, path: Path = ("input", "externalId")) -> ExternalId:
     """Return the key of a record in another system."""
-    with at(*path[:-1]):
+    try:
         return ExternalId(key.source, key.id)
+    except EntryError as error:
+        name = "source" if error.field == "source" else "id"
+        raise InvalidInputError(str(error), (*path, name)) from None
 
 
 async def row_id(
@@ -74,14 +80,22 @@ async def row_ids(
             own[path] = read_id(reference.id.value, kind.prefix, (*path, "id"))
         else:
             raise InvalidInputError("Pass `id` or `externalId`.", path)
+    found = await rows_of_keys(mutation, kind, keys)
+    return {path: own[path] if path in own else found[path] for path in references}
+
+
+async def rows_of_keys(
+    mutation: MutationContext, kind: RecordKind, keys: Mapping[Path, ExternalId]
+) -> dict[Path, str]:
+    """Return the ids of the rows that records at different paths were entered as."""
     if not keys:
-        return own
+        return {}
     async with mutation.payment_context.engine.connect() as conn:
         found = await find_rows(conn, mutation.viewer.practice_id, keys.values(), kind.name)
     for path, key in keys.items():
         if key not in found:
             raise missing(kind, path)
-    return {path: own[path] if path in own else found[keys[path]] for path in references}
+    return {path: found[key] for path, key in keys.items()}
 
 
 async def owned_row(
@@ -91,11 +105,11 @@ async def owned_row(
     id_ = await row_id(mutation, kind, reference, path)
     visible = lookup.visibility_of(mutation)
     table = visible(kind.table)
-    statement = select(table.c.client_id).where(visible.predicate_for(table), table.c.id == id_)
+    statement = select(table).where(visible.predicate_for(table), table.c.id == id_)
     row = await lookup.first_row(mutation, visible, statement)
     if row is None:
         raise missing(kind, path)
-    return OwnedRow(id_, str(row.client_id))
+    return OwnedRow(id_, str(row.client_id), getattr(row, "shared_at", None) is not None)
 
 
 def missing(kind: RecordKind, path: Sequence[str]) -> NotFoundError:

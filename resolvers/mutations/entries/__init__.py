@@ -1,0 +1,1 @@
+"""The mutations by which the practice's programs enter data."""
