@@ -37,7 +37,7 @@ class ClientRecords:
     def has_news(self) -> bool:
         """Return whether a record was not entered before, so that the client's ledger is needed."""
         return any(
-            row["row_id"] is None or row.get("void_row_id", "") is None
+            row["row_id"] is None or (row.get("voided_on") and row["void_row_id"] is None)
             for rows in self.by_file.values()
             for row in rows
         )
