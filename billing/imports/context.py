@@ -1,4 +1,4 @@
-"""What the entries of an import have in common: the practice, the clock, and the rows made so far."""
+"""The practice, the clock and the new rows, which all entries of an import have in common."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from billing.entry.practice_facts import PracticeFacts
 from billing.entry.rows import Alteration, Insertion, Operation, Stamp
 from billing.entry.writing import Touched
 from billing.imports.columns import BY_NAME
-from billing.imports.faults import Faults
+from billing.imports.faults import Complaint, Faults
 from billing.imports.staging import StagedRow, Staging
 from models import DocumentKind, ExternalReference
 from models.ids import IdSequence
@@ -34,6 +34,7 @@ class ImportContext:
     today: dt.date
     prefixes: Mapping[DocumentKind, str]
     allocates_by_file: bool
+    cards_may_be_ours: bool
     counts: dict[str, dict[str, int]]
     clinicians: dict[str, str] = field(default_factory=dict)
     contacts: dict[str, str] = field(default_factory=dict)
@@ -67,6 +68,11 @@ class ImportContext:
         path = self.staging.path(BY_NAME[file])
         self.faults.add(path, row["line"], column, code, wrong, remedy)
         return ClientStopped()
+
+    def complain(
+        self, file: str, row: StagedRow, column: str, complaint: Complaint
+    ) -> ClientStopped:
+        return self.refuse(file, row, column, complaint.code, complaint.wrong, complaint.remedy)
 
 
 class DayStamps:

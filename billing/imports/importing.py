@@ -14,13 +14,15 @@ from billing.audit_log import Actor
 from billing.entry.practice_facts import read_practice_facts
 from billing.entry.rows import Insertion
 from billing.imports.accounts import Accounts
-from billing.imports.client_import import ClientImport, ClientStopped, ImportContext
+from billing.imports.client_import import ClientImport
 from billing.imports.client_records import ClientRecords, client_batches, prepare_work
 from billing.imports.columns import LAYOUTS, FileLayout
+from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.cross_checks import check_staged
 from billing.imports.csv_records import SourceRecord
 from billing.imports.faults import Fault, Faults
 from billing.imports.people_import import enter_client, enter_clinicians, enter_contacts
+from billing.imports.portal_payments import note_portal_payments
 from billing.imports.references import note_known
 from billing.imports.serials import Numbering, new_documents_of, serials_given
 from billing.imports.staging import Staging
@@ -56,12 +58,16 @@ class ImportDisturbed(Exception):
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """The practice, the name of the other system, and whether everything is to be rolled back."""
+    """The practice, the name of the other system, and whether everything is to be rolled back.
+
+    With `cards_are_not_ours`, a payment by card that looks like one of the portal is another one.
+    """
 
     practice_id: str
     source: str
     formats: Formats
     is_trial: bool = False
+    cards_are_not_ours: bool = False
     actor: Actor | None = None
 
 
@@ -139,6 +145,7 @@ class ImportRun:
             await lock_imports(conn, practice_id)
             await note_known(conn, self.staging, practice_id, self.request.source)
             check_staged(self.staging, self.faults)
+            await note_portal_payments(conn, self.staging, practice_id, self.faults)
             numbering = await new_documents_of(conn, self.staging, practice_id, self.faults)
             self.refuse_faults()
             async with serials_given(
@@ -181,6 +188,7 @@ class ImportRun:
             local_day(self.now, facts.time_zone),
             numbering.prefixes,
             "allocations" in self.staging.staged,
+            not self.request.cards_are_not_ours,
             self.counts,
         )
 

@@ -21,9 +21,11 @@ PAGES = 4_000
 INDEXED = ("id", "client_id", "invoice_id", "payment_id")
 MORE_COLUMNS = {
     "invoices": ("serial",),
-    "payments": ("serial",),
+    "payments": ("serial", "portal_row_id"),
     "opening_balances": ("serial",),
     "allocations": ("client_id",),
+    "refunds": ("client_id",),
+    "adjustments": ("client_id",),
 }
 
 StagedRow = Mapping[str, Any]

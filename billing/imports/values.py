@@ -26,6 +26,7 @@ QUANTITY = re.compile(r"(\d{1,6})(?:\.(\d{1,2}))?")
 ISO = "%Y-%m-%d"
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 METHODS = [kind.value for kind in PaymentMethodKind if kind is not PaymentMethodKind.CREDIT]
+ADJUSTMENTS = ["WRITE_OFF", "ADJUSTMENT"]
 RELATIONS = [relation.value for relation in Relation]
 
 
@@ -50,6 +51,7 @@ class Form(enum.Enum):
     NPI = "copy the number of ten digits again"
     COUNTRY = "write the country's code, as US"
     METHOD = f"write one of {', '.join(METHODS)}"
+    ADJUSTMENT = f"write one of {', '.join(ADJUSTMENTS)}"
     RELATION = f"write one of {', '.join(RELATIONS)}"
 
 
@@ -106,6 +108,7 @@ class Formats:
             Form.NPI: npi,
             Form.COUNTRY: of_form(check.COUNTRY),
             Form.METHOD: one_of(METHODS),
+            Form.ADJUSTMENT: one_of(ADJUSTMENTS),
             Form.RELATION: one_of(RELATIONS),
         }
 

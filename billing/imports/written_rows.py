@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.entry.bulk import row_batch
 from billing.entry.writing import write
-from billing.imports.client_import import ImportContext
+from billing.imports.context import ImportContext
 from billing.imports.references import chunks
 from billing.ledger.versions import next_version
 from models import Client, ExternalReference, Invoice, Payment, bulk_insert

@@ -40,6 +40,7 @@ class ImportCommand:
     practice: str
     source: str
     is_trial: bool
+    cards_are_not_ours: bool
 
     async def run(self, settings: Settings) -> ImportReport:
         """Import the folder, and return the report."""
@@ -63,7 +64,9 @@ class ImportCommand:
             if row.id == practice_id and (time_zone := zone(row.time_zone)) is not None:
                 formats = Formats(currency_digits(row.currency), time_zone)
                 by = operator(practice_id, "portal import")
-                return ImportRequest(practice_id, self.source, formats, self.is_trial, by)
+                return ImportRequest(
+                    practice_id, self.source, formats, self.is_trial, self.cards_are_not_ours, by
+                )
         raise NotImported(f"There is no practice {self.practice}.")
 
 

@@ -156,6 +156,13 @@ def import_records(
         bool, typer.Option("--dry-run", help="Check and enter everything, then roll it back.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    cards_are_not_ours: Annotated[
+        bool,
+        typer.Option(
+            "--cards-are-not-ours",
+            help="Enter payments by card that look like payments through the portal.",
+        ),
+    ] = False,
 ) -> None:
     """Import a practice's clients, sessions, invoices and payments, or nothing.
 
@@ -163,7 +170,7 @@ def import_records(
     """
     from server.cli import import_records as importing
 
-    command = importing.ImportCommand(folder, practice, source, dry_run)
+    command = importing.ImportCommand(folder, practice, source, dry_run, cards_are_not_ours)
     report = run(command.run(settings_from_environment()))
     typer.echo(importing.as_json(report) if json else "\n".join(importing.lines_of(report)))
     if report.fault_count:
