@@ -1,5 +1,6 @@
 """The files of an import: their columns, and the rules within one record."""
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -300,5 +301,12 @@ LAYOUTS: Sequence[FileLayout] = (
 )
 BY_NAME: Mapping[str, FileLayout] = {layout.name: layout for layout in LAYOUTS}
 FILES: Sequence[str] = [layout.file for layout in LAYOUTS]
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that is most like a name, if one is."""
+    return next(iter(difflib.get_close_matches(name[:100].lower(), known, 1)), None)
+
+
 # Files of the format that are refused until they are imported.
 NOT_YET = "documents superbills superbill_lines superbill_diagnoses cards".split()

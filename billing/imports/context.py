@@ -65,8 +65,9 @@ class ImportContext:
     def refuse(
         self, file: str, row: StagedRow, column: str, code: str, wrong: str, remedy: str
     ) -> ClientStopped:
-        path = self.staging.path(BY_NAME[file])
-        self.faults.add(path, row["line"], column, code, wrong, remedy)
+        layout = BY_NAME[file]
+        heading = self.staging.heading(layout, column)
+        self.faults.add(self.staging.path(layout), row["line"], heading, code, wrong, remedy)
         return ClientStopped()
 
     def complain(

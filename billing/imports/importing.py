@@ -1,10 +1,9 @@
 """The import of a practice's records: all or nothing, in one transaction."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -16,16 +15,15 @@ from billing.entry.rows import Insertion
 from billing.imports.accounts import Accounts
 from billing.imports.client_import import ClientImport
 from billing.imports.client_records import ClientRecords, client_batches, prepare_work
-from billing.imports.columns import LAYOUTS, FileLayout
+from billing.imports.columns import LAYOUTS
 from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.cross_checks import check_staged
-from billing.imports.csv_records import SourceRecord
 from billing.imports.faults import Fault, Faults
 from billing.imports.people_import import enter_client, enter_clinicians, enter_contacts
 from billing.imports.portal_payments import note_portal_payments
 from billing.imports.references import note_known
 from billing.imports.serials import Numbering, new_documents_of, serials_given
-from billing.imports.staging import Staging
+from billing.imports.staging import RecordSource, Staging
 from billing.imports.totals import Proof, TotalsCheck
 from billing.imports.values import Formats
 from billing.imports.written_rows import RowWriter
@@ -34,18 +32,6 @@ from models import AccessAction, AccessEntry
 
 # The number of operations that are held in memory and written together.
 TOGETHER = 5_000
-
-
-class RecordSource(Protocol):
-    """A file of records: CSV, or any other form of the same columns."""
-
-    @property
-    def layout(self) -> FileLayout: ...
-
-    @property
-    def path(self) -> str: ...
-
-    def records(self) -> Iterator[SourceRecord]: ...
 
 
 class ImportRefused(Exception):
@@ -98,7 +84,7 @@ async def import_records(
     run = ImportRun(engine, request, staging, faults, now)
     try:
         for source in sources:
-            staging.load(source.layout, source.path, source.records())
+            staging.load(source)
         with suppress(ImportRefused):
             await run.run()
     except IntegrityError:

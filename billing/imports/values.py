@@ -62,6 +62,10 @@ class Formats:
     digits: int
     zone: ZoneInfo
     date_format: str = ISO
+    time_format: str = ""
+    currency_symbol: str = ""
+    thousands: str = ""
+    decimal: str = "."
 
     def parser(self, form: Form) -> Parser:
         """Return the function that turns a text of this form into a value.
@@ -126,6 +130,9 @@ class Formats:
     def moment(self, written: str) -> str:
         """Return a time in UTC, or the time of day alone."""
         try:
+            if self.time_format:
+                time = dt.datetime.strptime(written, self.time_format).time()  # noqa: DTZ007
+                return time.isoformat("minutes")
             if re.fullmatch(r"\d\d:\d\d", written):
                 return dt.time.fromisoformat(written).isoformat("minutes")
             found = dt.datetime.fromisoformat(written)
@@ -136,6 +143,13 @@ class Formats:
         check.check_moment("value", found)
         return found.astimezone(dt.UTC).isoformat()
 
+    def plain_amount(self, written: str) -> str:
+        """Return an amount without its currency and its separators of thousands."""
+        for left_out in (self.currency_symbol, self.thousands):
+            if left_out:
+                written = written.replace(left_out, "")
+        return written.replace(self.decimal, ".").strip()
+
     def amount(self, minor: int) -> str:
         """Return an amount as it is written in a file."""
         units, rest = divmod(abs(minor), 10**self.digits)
@@ -143,7 +157,7 @@ class Formats:
         return f"{'-' if minor < 0 else ''}{units}{decimals}"
 
     def money(self, written: str, least: int) -> int:
-        match = AMOUNT.fullmatch(written)
+        match = AMOUNT.fullmatch(self.plain_amount(written))
         if match is None:
             raise ValueError("is no amount")
         sign, units, fraction = match[1], match[2], match[3] or ""

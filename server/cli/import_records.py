@@ -18,6 +18,7 @@ from billing.imports.importing import (
     ImportRequest,
     import_records,
 )
+from billing.imports.mapping import OURS, ImportMapping, WrongMapping, read_mapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
 from billing.practices import zone
@@ -41,6 +42,7 @@ class ImportCommand:
     source: str
     is_trial: bool
     cards_are_not_ours: bool
+    mapping: Path | None = None
 
     async def run(self, settings: Settings) -> ImportReport:
         """Import the folder, and return the report."""
@@ -50,10 +52,18 @@ class ImportCommand:
                 request = await self.request(engine)
                 with opened_folder(self.folder) as folder:
                     faults = Faults()
-                    files = source_files(folder, request.formats, faults)
+                    files = source_files(folder, request.formats, faults, self.read_mapping())
                     return await import_records(engine, request, files, faults, utc_now())
         except (NotAFolder, ImportDisturbed) as error:
             raise NotImported(str(error)) from None
+
+    def read_mapping(self) -> ImportMapping:
+        if self.mapping is None:
+            return OURS
+        try:
+            return read_mapping(self.mapping.read_bytes())
+        except WrongMapping as error:
+            raise NotImported(f"{self.mapping} {error}") from None
 
     async def request(self, engine: AsyncEngine) -> ImportRequest:
         practice_id = self.practice.removeprefix("pra_")

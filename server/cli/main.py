@@ -152,6 +152,14 @@ def import_records(
     source: Annotated[
         str, typer.Option(help="The name of the other system, whose ids the records keep.")
     ] = "import",
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A TOML file with the other system's files, headings, words and formats.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and enter everything, then roll it back.")
     ] = False,
@@ -170,7 +178,9 @@ def import_records(
     """
     from server.cli import import_records as importing
 
-    command = importing.ImportCommand(folder, practice, source, dry_run, cards_are_not_ours)
+    command = importing.ImportCommand(
+        folder, practice, source, dry_run, cards_are_not_ours, mapping
+    )
     report = run(command.run(settings_from_environment()))
     typer.echo(importing.as_json(report) if json else "\n".join(importing.lines_of(report)))
     if report.fault_count:

@@ -18,6 +18,7 @@ from billing.imports.csv_records import source_files
 from billing.imports.faults import Faults
 from billing.imports.folders import opened_folder
 from billing.imports.importing import ImportReport, ImportRequest, import_records
+from billing.imports.mapping import OURS, ImportMapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
 from billing.practices import zone
@@ -141,7 +142,12 @@ class ImportDesk:
         return self
 
     async def load(
-        self, folder: Folder | Path, *, source: str = "ehr", **options: bool
+        self,
+        folder: Folder | Path,
+        *,
+        source: str = "ehr",
+        mapping: ImportMapping = OURS,
+        **options: bool,
     ) -> ImportReport:
         """Import a folder, and return the report."""
         path = folder if isinstance(folder, Path) else write_folder(self.path, folder)
@@ -152,7 +158,7 @@ class ImportDesk:
         faults = Faults()
         self.now += dt.timedelta(seconds=1)
         with opened_folder(path) as opened:
-            files = source_files(opened, formats, faults)
+            files = source_files(opened, formats, faults, mapping)
             return await import_records(self.engine, request, files, faults, self.now)
 
     # -- reads -------------------------------------------------------------------------------------
