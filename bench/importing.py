@@ -59,6 +59,7 @@ async def import_twice(url: str, path: Path, *, as_owner: bool = False) -> None:
     for run in ("the first time", "again"):
         environment = os.environ | {"DATABASE_URL": url, "TOKEN_KEY": KEY}
         command = [sys.executable, "-m", "server", "import", str(path / "export")]
+        command += ["--mapping", "docs/import/mapping.toml"]
         started = time.monotonic()
         running = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
             [*command, "--practice", f"pra_{practice}"], env=environment, stdout=subprocess.PIPE

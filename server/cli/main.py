@@ -145,6 +145,28 @@ def load_demo(
     load_demo.load_practices(settings_from_environment(), clients, practices, seed)
 
 
+@app.command("demo-export")
+def demo_export(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="The folder to write.")],
+    clients: Annotated[int, typer.Option(min=1, max=99_999, help="The number of clients.")] = 220,
+    last_day: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day of the export (default: today)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed: another one gives other records.")] = 1,
+) -> None:
+    """Write the reports of an invented practice as CSV files, to try `portal import` with.
+
+    docs/import/mapping.toml maps these reports.
+    """
+    from demo.exports import InventedExport
+
+    day = last_day or dt.datetime.now(dt.UTC)
+    counted = InventedExport(day.date(), clients, seed).write(folder)
+    for report, number in counted.items():
+        typer.echo(f"{number:>9,}  {report}.csv")
+
+
 @app.command("import")
 def import_records(
     folder: Annotated[Path, typer.Argument(help="The folder or ZIP file with the CSV files.")],

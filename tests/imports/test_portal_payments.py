@@ -17,7 +17,6 @@ from tests.support.entries import PRACTICE
 from tests.support.import_folders import Folder, ImportDesk, import_database, small_folder
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-pytestmark = pytest.mark.twins(4)
 NUMBERS = itertools.count(1)
 PAID = {"id": "p9", "client_id": "c1", "paid_on": "2026-03-31", "amount": "60.00", "method": "CARD"}
 
