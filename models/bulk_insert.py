@@ -1,15 +1,20 @@
-"""Bulk inserts: COPY on PostgreSQL, which is several times faster there than INSERT."""
+"""Bulk inserts: on PostgreSQL by COPY, or by one INSERT of arrays where a policy refuses COPY. Both
+are several times faster there than an INSERT of each row.
+"""
 
 import json
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, func, insert, select, text
+from sqlalchemy import JSON, Dialect, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import concealed
 from models.row import Row, written
+
+# The rows of one statement of arrays.
+ARRAY = 2_000
 
 
 async def trust_foreign_keys(conn: AsyncConnection) -> None:
@@ -39,18 +44,53 @@ async def copy(conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, A
     if conn.dialect.name != "postgresql":
         await conn.execute(insert(row), rows)
         return
-    # SQLAlchemy begins its transaction with its first own statement, and COPY is not one.
-    await conn.execute(text("SELECT 1"))
     columns = written(row)
-    lists = [name for name, column in columns.items() if isinstance(column.type, JSON)]
-    # asyncpg takes JSON as text, and all other values unchanged.
-    texts = (
-        [one | {name: json.dumps(one[name]) for name in lists} for one in rows] if lists else rows
-    )
-    driver: Any = (await conn.get_raw_connection()).driver_connection
+    driver = await driver_connection(conn)
     with concealed():
         await driver.copy_records_to_table(
             row.__tablename__,
             columns=columns.keys(),
-            records=map(itemgetter(*columns.keys()), texts),
+            records=map(itemgetter(*columns.keys()), with_texts(row, rows)),
         )
+
+
+async def insert_arrays(
+    conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert rows as `copy` does, by a statement that policies allow: one array for each column."""
+    if conn.dialect.name != "postgresql":
+        await conn.execute(insert(row), rows)
+        return
+    columns = written(row)
+    driver = await driver_connection(conn)
+    statement = array_statement(row, conn.dialect)
+    texts = with_texts(row, rows)
+    with concealed():
+        for start in range(0, len(texts), ARRAY):
+            values = map(itemgetter(*columns.keys()), texts[start : start + ARRAY])
+            await driver.execute(statement, *map(list, zip(*values, strict=True)))
+
+
+def array_statement(row: type[Row], dialect: Dialect) -> str:
+    """Return the INSERT of a table's rows from an array for each column."""
+    columns = written(row)
+    arrays = (
+        f"${place}::{column.type.compile(dialect).partition(' COLLATE')[0]}[]"
+        for place, column in enumerate(columns.values(), 1)
+    )
+    names = ", ".join(columns)
+    return f"INSERT INTO {row.__tablename__} ({names}) SELECT * FROM unnest({', '.join(arrays)})"  # noqa: S608 - names
+
+
+async def driver_connection(conn: AsyncConnection) -> Any:
+    # SQLAlchemy begins its transaction with its first own statement, and the driver's is not one.
+    await conn.execute(text("SELECT 1"))
+    return (await conn.get_raw_connection()).driver_connection
+
+
+def with_texts(row: type[Row], rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Return the rows with JSON as text, as asyncpg takes it. It takes all other values as is."""
+    lists = [name for name, column in written(row).items() if isinstance(column.type, JSON)]
+    if not lists:
+        return rows
+    return [one | {name: json.dumps(one[name]) for name in lists} for one in rows]

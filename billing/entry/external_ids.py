@@ -1,12 +1,11 @@
 """References to the records of other systems, by which the same record is entered only once."""
 
-import datetime as dt
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Row, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,24 +36,16 @@ class Content(NamedTuple):
 
 def content_of(kind: str, *parts: Any) -> Content:
     """Return the content of an input, and of the client that it is entered for."""
-    text = json.dumps(plain(parts), sort_keys=True)
-    return Content(kind, hashlib.sha256(text.encode()).hexdigest())
+    text = orjson.dumps(parts, default=plain, option=orjson.OPT_SORT_KEYS)
+    return Content(kind, hashlib.sha256(text).hexdigest())
 
 
 def plain(value: Any) -> Any:
-    """Return a value of dataclasses, mappings and lists in the form of JSON."""
-    if is_dataclass(value):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (dt.date, dt.datetime)):
-        return value.isoformat()
+    """Return a value that JSON has no form for: any mapping or sequence, or content of bytes."""
     if isinstance(value, bytes):
         # A tax id, which is encrypted to other bytes each time; its last digits tell it apart.
         return None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value
+    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 async def find_reference(

@@ -7,7 +7,7 @@ from typing import ClassVar
 from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger
 from billing.entry.errors import EntryError, EntryErrorCode, no_such
-from billing.entry.ledger_rows import move_allocation
+from billing.entry.ledger_rows import move_allocation, release
 from billing.entry.rows import Draft
 from billing.ledger.taking_back import Source
 
@@ -49,6 +49,24 @@ def use_payment(draft: Draft, ledger: ClientLedger, wanted: PaymentUse) -> str:
         )
     if minor > 0:
         move_allocation(draft, Source(invoice.id, wanted.payment_id, False), minor)
+    return invoice.id
+
+
+@dataclass(frozen=True)
+class InvoiceRelease:
+    """An amount that is put toward an invoice, and is to be unallocated again."""
+
+    kind: ClassVar[str] = "release"
+
+    invoice_id: str
+    amount_minor: int
+
+
+def release_invoice(draft: Draft, ledger: ClientLedger, wanted: InvoiceRelease) -> str:
+    """Take allocations of an invoice back, the last first. The id is that of the invoice."""
+    ledger.refuse_while_paying()
+    invoice = ledger.invoice(wanted.invoice_id)
+    release(draft, ledger, invoice.id, wanted.amount_minor)
     return invoice.id
 
 

@@ -1,8 +1,8 @@
 """The entry of one client's records, in the order of their days, by the writers."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,118 +11,37 @@ from billing.entry.client_ledger import ClientLedger, ClientMaker, enter_in_memo
 from billing.entry.credits import Credit, give_credit
 from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.external_ids import Content, content_of
-from billing.entry.invoices import InvoiceVoid, issue_invoice, void_invoice
+from billing.entry.invoices import (
+    InvoiceVoid,
+    WriteOff,
+    adjust_invoice,
+    issue_invoice,
+    void_invoice,
+    write_off_invoice,
+)
 from billing.entry.numbering import give_number, new_documents
-from billing.entry.outside_payments import record_payment
-from billing.entry.payment_uses import FundsSpread, PaymentUse, spread_funds, use_payment
+from billing.entry.outside_payments import record_payment, record_refund
+from billing.entry.payment_uses import (
+    FundsSpread,
+    InvoiceRelease,
+    PaymentUse,
+    release_invoice,
+    spread_funds,
+    use_payment,
+)
 from billing.entry.people import link_contact
-from billing.entry.practice_facts import PracticeFacts
-from billing.entry.rows import Alteration, Insertion, Operation, Stamp
+from billing.entry.rows import Insertion, Operation
 from billing.entry.sessions import record_session
-from billing.entry.writing import Touched, chained_rows
+from billing.entry.writing import chained_rows
 from billing.imports import client_records as inputs
+from billing.imports import portal_payments
 from billing.imports.accounts import ClientAccount
 from billing.imports.client_records import ClientRecords
 from billing.imports.columns import BY_NAME
-from billing.imports.faults import Faults
-from billing.imports.staging import StagedRow, Staging
-from models import ChainLink, DocumentKind, ExternalReference
-from models.ids import IdSequence
-
-# The columns of fields whose names differ.
-COLUMNS = {
-    "amount_minor": "amount", "fee_minor": "fee", "lines": "id", "unit_price_minor": "unit_price",
-}  # fmt: skip
-REMEDIES = {
-    EntryErrorCode.EXCEEDS_AMOUNT_DUE: "lower the amount",
-    EntryErrorCode.EXCEEDS_PAYMENT: "lower the amount",
-    EntryErrorCode.INVOICE_IS_VOID: "leave the record out",
-    EntryErrorCode.ALREADY_INVOICED: "void the other invoice by voided_on, or leave the line out",
-}
-CHANGED = "was entered before with other values"
-# The remedies for records that never change.
-SEND_ANEW = {
-    "invoice": "void it by voided_on, and send the new one with an id of its own",
-    "void": "leave voided_on as it was",
-    "payment": "leave it as it was, and send the difference as a record of its own",
-    "allocation": "leave it as it was",
-    "session": "leave it as it was; a corrected session needs an id of its own",
-    "opening_balance": "leave it as it was",
-}
-
-
-class ClientStopped(Exception):
-    """A record that is refused. The records of the client after it are not entered."""
-
-
-@dataclass
-class ImportContext:
-    """What the entries of an import have in common, and what they have made so far.
-
-    `operations` waits to be written. `counts` has the numbers of records by file and outcome.
-    """
-
-    facts: PracticeFacts
-    staging: Staging
-    faults: Faults
-    source: str
-    now: dt.datetime
-    today: dt.date
-    prefixes: Mapping[DocumentKind, str]
-    allocates_by_file: bool
-    counts: dict[str, dict[str, int]]
-    clinicians: dict[str, str] = field(default_factory=dict)
-    contacts: dict[str, str] = field(default_factory=dict)
-    operations: list[Operation] = field(default_factory=list)
-    touched: Touched = field(default_factory=Touched)
-
-    def count(self, file: str, outcome: str) -> None:
-        counted = self.counts.setdefault(file, {"new": 0, "changed": 0, "same": 0})
-        counted[outcome] += 1
-
-    def clinician(self, external_id: str | None) -> str | None:
-        return self.clinicians[external_id] if external_id else None
-
-    def reference(self, content: Content, external_id: str, row_id: str) -> Insertion:
-        return Insertion(
-            ExternalReference,
-            {
-                "practice_id": self.facts.id,
-                "source": self.source,
-                "kind": content.kind,
-                "external_id": external_id,
-                "row_id": row_id,
-                "digest": content.digest,
-                "changed_at": self.now,
-            },
-        )
-
-    def refuse(
-        self, file: str, row: StagedRow, column: str, code: str, wrong: str, remedy: str
-    ) -> ClientStopped:
-        path = self.staging.path(BY_NAME[file])
-        self.faults.add(path, row["line"], column, code, wrong, remedy)
-        return ClientStopped()
-
-
-class DayStamps:
-    """The moments of a client's past entries: noon of their day, with ids in their order.
-
-    No entry is posted on a day that a statement of the client has summed up, nor in the future.
-    """
-
-    def __init__(self, context: ImportContext, first: dt.date = dt.date.min) -> None:
-        self.context, self.first = context, first
-        self.now = Stamp(context.now, context.today, IdSequence(context.now))
-        self.stamps = {context.today: self.now}
-
-    def of(self, day: dt.date) -> Stamp:
-        day = min(max(day, self.first), self.context.today)
-        stamp = self.stamps.get(day)
-        if stamp is None:
-            moment = self.context.facts.moment_of(day, self.now)
-            stamp = self.stamps[day] = Stamp(moment, day, IdSequence(moment))
-        return stamp
+from billing.imports.context import ClientStopped, DayStamps, ImportContext, as_change
+from billing.imports.remedies import CHANGED, COLUMNS, REMEDIES, SEND_ANEW, UNDATED
+from billing.imports.staging import StagedRow
+from models import ChainLink
 
 
 class Event(NamedTuple):
@@ -135,7 +54,7 @@ class Event(NamedTuple):
 
 
 # Within a day an invoice is voided before another one is issued for the same sessions.
-VOID, ISSUE, VOID_AT_ONCE, PAY, ALLOCATE = range(5)
+VOID, ISSUE, VOID_AT_ONCE, CREDIT, ADJUST, PAY, ALLOCATE, REFUND = range(8)
 
 
 class ClientImport:
@@ -176,10 +95,16 @@ class ClientImport:
         for row in by_file["payments"]:
             self.days[f"payment {row['id']}"] = dt.date.fromisoformat(row["paid_on"])
             yield self.event(row, "paid_on", PAY, self.payment)
-            if row["invoice_id"] and row["row_id"] is None:
+            if row["invoice_id"] and row["row_id"] is None and row["portal_row_id"] is None:
                 yield self.allocation_event(row, row["id"], self.allocate_to_invoice)
         for row in by_file["allocations"]:
             yield self.allocation_event(row, row["payment_id"], self.allocation)
+        for row in by_file["credits"]:
+            yield self.event(row, "date", CREDIT, self.credit)
+        for row in by_file["adjustments"]:
+            yield self.event(row, "date", ADJUST, self.adjustment)
+        for row in by_file["refunds"]:
+            yield self.event(row, "refunded_on", REFUND, self.refund)
 
     def event(
         self, row: StagedRow, column: str, rank: int, enter: Callable[[StagedRow], None]
@@ -268,6 +193,13 @@ class ClientImport:
         wanted = inputs.outside_payment(row, invoice_id)
         day = dt.date.fromisoformat(row["paid_on"])
         entered = replace(wanted, invoice_id=None, portions=())
+        if row["row_id"] is None and row["portal_row_id"] is not None:
+            self.match("payments", row, row["portal_row_id"])
+            return
+        if row["row_id"] is None and self.context.cards_may_be_ours:
+            assert self.ledger is not None
+            if portal_payments.may_be_ours(self.ledger, row):
+                raise self.context.complain("payments", row, "id", portal_payments.MAYBE_OURS)
         is_new = self.enter("payments", row, day, record_payment, wanted, entered)
         if is_new and not row["invoice_id"]:
             self.spread(row["paid_on"])
@@ -281,10 +213,54 @@ class ClientImport:
         payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
         wanted = PaymentUse(payment_id, self.invoice_of(row), row["amount"])
         day = self.allocation_event(row, row["payment_id"], self.allocation).day
-        self.enter("allocations", row, day, use_payment, wanted)
+        if row["row_id"] is None and self.is_of_portal(payment_id):
+            # The portal has decided what its payment pays.
+            self.match("allocations", row, wanted.invoice_id)
+        else:
+            self.enter("allocations", row, day, use_payment, wanted)
+
+    def is_of_portal(self, payment_id: str) -> bool:
+        return self.ledger is not None and portal_payments.is_of_portal(self.ledger, payment_id)
 
     def invoice_of(self, row: StagedRow) -> str:
         return str(self.ids.get(("invoice", row["invoice_id"])) or row["invoice_row_id"])
+
+    def credit(self, row: StagedRow) -> None:
+        wanted = Credit(row["amount"], row["description"])
+        if self.enter("credits", row, dt.date.fromisoformat(row["date"]), give_credit, wanted):
+            self.spread(row["date"])
+
+    def adjustment(self, row: StagedRow) -> None:
+        wanted = inputs.adjustment(row, self.invoice_of(row))
+        day = dt.date.fromisoformat(row["date"])
+        maker: ClientMaker[Any] = adjust_invoice
+        if isinstance(wanted, WriteOff):
+            maker = write_off_invoice
+            self.make_room(row, wanted, day)
+        if self.enter("adjustments", row, day, maker, wanted):
+            self.spread(row["date"])
+
+    def make_room(self, row: StagedRow, wanted: WriteOff, day: dt.date) -> None:
+        """Take back what only the portal has put toward an invoice that is written off."""
+        if row["row_id"] is not None or self.context.allocates_by_file or self.ledger is None:
+            return
+        invoice = self.ledger.invoices.get(wanted.invoice_id)
+        over = (wanted.amount_minor or 0) - invoice.due if invoice and not invoice.is_void else 0
+        if invoice and 0 < over <= invoice.paid:
+            release = InvoiceRelease(invoice.id, over)
+            self.make("adjustments", row, day, release_invoice, release)
+
+    def refund(self, row: StagedRow) -> None:
+        payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
+        wanted = inputs.outside_refund(row, payment_id)
+        day = dt.date.fromisoformat(row["refunded_on"])
+        if row["row_id"] is None and self.is_of_portal(payment_id):
+            assert self.ledger is not None
+            if not portal_payments.is_refunded(self.ledger, payment_id, row["amount"]):
+                raise self.context.complain("refunds", row, "id", portal_payments.NOT_REFUNDED)
+            self.match("refunds", row, payment_id)
+        else:
+            self.enter("refunds", row, day, record_refund, wanted)
 
     def opening_balance(self, row: StagedRow) -> None:
         wanted = inputs.brought_forward(row)
@@ -317,8 +293,10 @@ class ClientImport:
         `entered` takes the place of the input, where a payment is allocated by other records.
         """
         kind = BY_NAME[file].kind
-        content = content_of(kind, self.client_row_id, wanted)
-        if self.is_known(file, "", row, content, row["row_id"], row["digest"]):
+        content = content_of(kind, self.client_row_id, wanted, *self.undated_day(kind, day))
+        others = content_of(kind, self.client_row_id, wanted), self.matched(kind, row["row_id"])
+        digests = [one.digest for one in others]
+        if self.is_known(file, "", row, content, row["row_id"], row["digest"], *digests):
             self.ids[kind, row["id"]] = row["row_id"]
             self.context.count(file, "same")
             return False
@@ -328,6 +306,20 @@ class ClientImport:
         self.context.count(file, "new")
         return True
 
+    def match(self, file: str, row: StagedRow, row_id: str) -> None:
+        """Note the portal's own row for a record that is never entered."""
+        kind = BY_NAME[file].kind
+        self.ids[kind, row["id"]] = row_id
+        self.refer(self.matched(kind, row_id), row["id"], row_id)
+        self.context.count(file, "same")
+
+    def matched(self, kind: str, row_id: str | None) -> Content:
+        return content_of(kind, self.client_row_id, "portal", row_id)
+
+    def undated_day(self, kind: str, day: dt.date) -> tuple[dt.date, ...]:
+        """Return the day of a record whose input has none."""
+        return (day,) if kind in UNDATED else ()
+
     def is_known(
         self,
         file: str,
@@ -336,9 +328,14 @@ class ClientImport:
         content: Content,
         row_id: str | None,
         digest: str | None,
+        *others: str,
     ) -> bool:
-        """Return whether a record was entered before. Refuse one that has changed since."""
-        if row_id is not None and digest != content.digest:
+        """Return whether a record was entered before. Refuse one that has changed since.
+
+        `others` are digests of the same record without its day, as a mutation has entered it, and
+        of a record of the portal's own payments.
+        """
+        if row_id is not None and digest not in (content.digest, *others):
             code, remedy = EntryErrorCode.CHANGED_AFTER_ENTRY, SEND_ANEW[content.kind]
             raise self.context.refuse(file, row, column, code, CHANGED, remedy)
         return row_id is not None
@@ -380,12 +377,3 @@ class ClientImport:
     ) -> None:
         reference = self.context.reference(content, external_id, row_id)
         self.context.operations.append(reference if is_new else as_change(reference))
-
-
-def as_change(reference: Insertion) -> Operation:
-    """Return the change of a reference to a record whose row was changed."""
-    names = ("practice_id", "source", "kind", "external_id")
-    key = {name: reference.values[name] for name in names}
-    return Alteration(ExternalReference, key, {
-        name: value for name, value in reference.values.items() if name not in key
-    })  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from billing.entry.credits import Credit
-from billing.entry.invoices import WHOLE, NewInvoice, NewLine
-from billing.entry.outside_payments import OutsidePayment
+from billing.entry.invoices import WHOLE, Adjustment, NewInvoice, NewLine, WriteOff
+from billing.entry.outside_payments import OutsidePayment, OutsideRefund
 from billing.entry.people import ClientDetails, ContactLink, PostalAddress
 from billing.entry.sessions import SessionDetails
 from billing.imports.columns import ADDRESS
@@ -37,7 +37,7 @@ class ClientRecords:
     def has_news(self) -> bool:
         """Return whether a record was not entered before, so that the client's ledger is needed."""
         return any(
-            row["row_id"] is None or row.get("void_row_id", "") is None
+            row["row_id"] is None or (row.get("voided_on") and row["void_row_id"] is None)
             for rows in self.by_file.values()
             for row in rows
         )
@@ -49,7 +49,8 @@ SELECT own.client_id, known.row_id FROM (
  SELECT id AS client_id FROM clients UNION SELECT client_id FROM contacts
  UNION SELECT client_id FROM sessions UNION SELECT client_id FROM invoices
  UNION SELECT client_id FROM payments UNION SELECT client_id FROM allocations
- UNION SELECT client_id FROM opening_balances
+ UNION SELECT client_id FROM refunds UNION SELECT client_id FROM credits
+ UNION SELECT client_id FROM adjustments UNION SELECT client_id FROM opening_balances
 ) AS own
 LEFT JOIN known ON known.kind = 'client' AND known.external_id = own.client_id
 LEFT JOIN clients ON clients.id = own.client_id
@@ -62,6 +63,8 @@ MORE: Mapping[str, str] = {
     "invoices": ", void.row_id AS void_row_id, void.digest AS void_digest",
     "payments": f", {OF_INVOICE} AS invoice_row_id",
     "allocations": f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id",
+    "refunds": f", {OF_PAYMENT} AS payment_row_id",
+    "adjustments": f", {OF_INVOICE} AS invoice_row_id",
 }
 VOIDS = " LEFT JOIN known AS void ON void.kind = 'void' AND void.external_id = own.id"
 KINDS: Mapping[str, tuple[str, str, str]] = {
@@ -71,7 +74,16 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "invoices": ("invoice", "id", "client_id"),
     "payments": ("payment", "id", "client_id"),
     "allocations": ("allocation", "id", "client_id"),
+    "refunds": ("refund", "id", "client_id"),
+    "credits": ("credit", "id", "client_id"),
+    "adjustments": ("adjustment", "id", "client_id"),
     "opening_balances": ("opening_balance", "id", "client_id"),
+}
+# The records that name another record of their client.
+OWNERS: Mapping[str, str] = {
+    "allocations": "payment",
+    "refunds": "payment",
+    "adjustments": "invoice",
 }
 LINES = """SELECT own.*, known.row_id AS session_row_id FROM batch
 CROSS JOIN invoices ON invoices.client_id = batch.client_id
@@ -82,12 +94,13 @@ ORDER BY own.position, own.line"""
 
 def prepare_work(staging: Staging) -> None:
     """Find the clients of all records, before any are read."""
-    staging.execute(
-        "UPDATE allocations SET client_id = coalesce("
-        "(SELECT client_id FROM payments WHERE id = payment_id),"
-        " (SELECT client_id FROM known WHERE kind = 'payment' AND external_id = payment_id))"
-    )
-    staging.execute("CREATE INDEX allocations_client_id ON allocations (client_id)")
+    for name, owner in OWNERS.items():
+        staging.execute(
+            f"UPDATE {name} SET client_id = coalesce("
+            f"(SELECT client_id FROM {owner}s WHERE id = {owner}_id),"
+            f" (SELECT client_id FROM known WHERE kind = '{owner}' AND external_id = {owner}_id))"
+        )
+        staging.execute(f"CREATE INDEX {name}_client ON {name} (client_id)")
     staging.execute(WORK)
     staging.execute("CREATE TABLE batch (client_id PRIMARY KEY)")
 
@@ -193,6 +206,15 @@ def outside_payment(row: StagedRow, invoice_id: str | None) -> OutsidePayment:
         payer=row["payer"],
         reference=row["reference"],
     )
+
+
+def outside_refund(row: StagedRow, payment_id: str) -> OutsideRefund:
+    return OutsideRefund(payment_id, row["amount"], day_of(row["refunded_on"]))
+
+
+def adjustment(row: StagedRow, invoice_id: str) -> WriteOff | Adjustment:
+    kind = WriteOff if row["kind"] == "WRITE_OFF" else Adjustment
+    return kind(invoice_id, row["amount"], row["description"])
 
 
 def brought_forward(row: StagedRow) -> NewInvoice | Credit:

@@ -1,5 +1,6 @@
 """The files of an import: their columns, and the rules within one record."""
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,8 +37,8 @@ def no_rule(record: Record) -> Iterator[tuple[str, Complaint]]:
 class FileLayout:
     """A file, and the columns that tell its records apart.
 
-    `kind` is the name of its records in references to other systems. `by_client` says that each
-    record is of one client.
+    `kind` is the name of its records in references to other systems. A record of a client either
+    names the client, or another record of the client.
     """
 
     name: str
@@ -45,7 +46,6 @@ class FileLayout:
     columns: Sequence[ColumnLayout]
     key: Sequence[str] = ("id",)
     rule: RecordRule = no_rule
-    by_client: bool = True
     by_name: Mapping[str, ColumnLayout] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +102,15 @@ def rule_of_line(record: Record) -> Iterator[tuple[str, Complaint]]:
         yield "description", Complaint("is empty", remedy, "MISSING")
 
 
-def rule_of_opening_balance(record: Record) -> Iterator[tuple[str, Complaint]]:
+def rule_of_adjustment(record: Record) -> Iterator[tuple[str, Complaint]]:
+    """Refuse a write-off below zero, and an amount of zero."""
+    yield from rule_of_amount(record)
+    if record["kind"] == "WRITE_OFF" and (record["amount"] or 0) < 0:
+        remedy = "write the amount that is given up, above 0"
+        yield "amount", Complaint("is below zero", remedy)
+
+
+def rule_of_amount(record: Record) -> Iterator[tuple[str, Complaint]]:
     if record["amount"] == 0:
         yield "amount", Complaint("is zero", "leave the row out")
 
@@ -110,7 +118,7 @@ def rule_of_opening_balance(record: Record) -> Iterator[tuple[str, Complaint]]:
 # -- the files, in the order in which their records are needed -------------------------------------
 
 SUPERBILLS = "it is for superbills, which are not imported yet: leave the column out"
-OURS = "payments of this portal are not recognised yet: leave these rows and the column out"
+OF_REFUND = "the ledger decides which invoice is due again: leave the column out"
 LAYOUTS: Sequence[FileLayout] = (
     FileLayout(
         "clinicians",
@@ -123,7 +131,6 @@ LAYOUTS: Sequence[FileLayout] = (
             ColumnLayout("licence_number"),
             later("taxonomy_code", SUPERBILLS),
         ),
-        by_client=False,
     ),
     FileLayout(
         "clients",
@@ -214,7 +221,6 @@ LAYOUTS: Sequence[FileLayout] = (
         ),
         key=(),
         rule=rule_of_line,
-        by_client=False,
     ),
     FileLayout(
         "payments",
@@ -228,8 +234,8 @@ LAYOUTS: Sequence[FileLayout] = (
             ColumnLayout("payer"),
             ColumnLayout("reference", Form.NUMBER),
             names("invoice", is_required=False),
-            later("portal_payment", OURS),
-            later("stripe_id", OURS),
+            ColumnLayout("portal_payment", Form.ID),
+            ColumnLayout("stripe_id", Form.ID),
         ),
     ),
     FileLayout(
@@ -237,14 +243,49 @@ LAYOUTS: Sequence[FileLayout] = (
         "allocation",
         (names("payment"), names("invoice"), required("amount", Form.AMOUNT)),
         key=("payment_id", "invoice_id"),
-        by_client=False,
+    ),
+    FileLayout(
+        "refunds",
+        "refund",
+        (
+            required("id", Form.ID),
+            names("payment"),
+            required("refunded_on", Form.DAY),
+            required("amount", Form.AMOUNT),
+            later("invoice_id", OF_REFUND),
+        ),
+    ),
+    FileLayout(
+        "credits",
+        "credit",
+        (
+            required("id", Form.ID),
+            names("client"),
+            required("date", Form.DAY),
+            required("amount", Form.BALANCE),
+            required("description"),
+        ),
+        rule=rule_of_amount,
+    ),
+    FileLayout(
+        "adjustments",
+        "adjustment",
+        (
+            required("id", Form.ID),
+            names("invoice"),
+            required("date", Form.DAY),
+            required("kind", Form.ADJUSTMENT),
+            required("amount", Form.BALANCE),
+            required("description"),
+        ),
+        rule=rule_of_adjustment,
     ),
     FileLayout(
         "opening_balances",
         "opening_balance",
         (names("client"), required("as_of", Form.DAY), required("amount", Form.BALANCE)),
         key=("client_id",),
-        rule=rule_of_opening_balance,
+        rule=rule_of_amount,
     ),
     FileLayout(
         "totals",
@@ -260,7 +301,12 @@ LAYOUTS: Sequence[FileLayout] = (
 )
 BY_NAME: Mapping[str, FileLayout] = {layout.name: layout for layout in LAYOUTS}
 FILES: Sequence[str] = [layout.file for layout in LAYOUTS]
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that is most like a name, if one is."""
+    return next(iter(difflib.get_close_matches(name[:100].lower(), known, 1)), None)
+
+
 # Files of the format that are refused until they are imported.
-NOT_YET = (
-    "refunds credits adjustments documents superbills superbill_lines superbill_diagnoses cards"
-).split()
+NOT_YET = "documents superbills superbill_lines superbill_diagnoses cards".split()

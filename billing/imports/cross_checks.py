@@ -22,6 +22,7 @@ def check_staged(staging: Staging, faults: Faults) -> None:
     check_lines(staging, faults)
     check_numbers(staging, faults)
     check_allocations(staging, faults)
+    check_days(staging, faults)
     check_clients(staging, faults)
 
 
@@ -169,6 +170,24 @@ def check_allocations(staging: Staging, faults: Faults) -> None:
         "is a payment with an invoice_id of its own, on line {other}",
         "give a payment's invoices in one of the two files",
     )
+
+
+def check_days(staging: Staging, faults: Faults) -> None:
+    """Refuse a refund before its payment, and an adjustment before its invoice."""
+    for name, column, owner, owner_day in (
+        ("refunds", "refunded_on", "payment", "paid_on"),
+        ("adjustments", "date", "invoice", "issued_on"),
+    ):
+        staging.faults_of(
+            faults,
+            BY_NAME[name],
+            f"SELECT own.line, '{column}' AS column_name FROM {name} AS own"
+            f" JOIN {owner}s AS owner ON owner.id = own.{owner}_id"
+            f" WHERE own.{column} < owner.{owner_day} ORDER BY own.line",
+            "BAD_VALUE",
+            f"is before {owner_day} of the {owner}",
+            "correct one of the two days",
+        )
 
 
 def check_clients(staging: Staging, faults: Faults) -> None:

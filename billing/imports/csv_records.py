@@ -1,16 +1,16 @@
 """The records of CSV files: decoded, split into columns, and with every value checked."""
 
 import csv
-import difflib
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from billing.imports.columns import BY_NAME, FILES, NOT_YET, ColumnLayout, FileLayout
+from billing.imports.columns import BY_NAME, NOT_YET, ColumnLayout, FileLayout, nearest_name
 from billing.imports.faults import Complaint, Faults
 from billing.imports.folders import Folder
+from billing.imports.mapping import OURS, FileMapping, ImportMapping
 from billing.imports.values import Formats, Parser
 
 # A line of a file, in bytes; the columns of a heading; and the records of a file.
@@ -35,13 +35,28 @@ class SourceRecord:
 
 @dataclass
 class SourceFile:
-    """A file of records. Records with faults are yielded too, without their wrong values."""
+    """A file of records. Records with faults are yielded too, without their wrong values.
+
+    `known` are headings that other files of ours have from the same file.
+    """
 
     layout: FileLayout
     folder: Folder
-    path: str
+    mapping: FileMapping
     formats: Formats
     faults: Faults
+    known: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> str:
+        return self.mapping.path
+
+    @property
+    def is_distinct(self) -> bool:
+        return self.mapping.is_distinct
+
+    def heading(self, column: str) -> str:
+        return self.mapping.heading(column)
 
     def records(self) -> Iterator[SourceRecord]:
         try:
@@ -52,31 +67,33 @@ class SourceFile:
             self.complain(0, "", Complaint(wrong, "copy the file again", "UNREADABLE"))
 
     def complain(self, line: int, column: str, complaint: Complaint) -> None:
-        self.faults.complain(self.path, line, column, complaint)
+        self.faults.complain(self.path, line, self.heading(column), complaint)
 
 
-def source_files(folder: Folder, formats: Formats, faults: Faults) -> list[SourceFile]:
+def source_files(
+    folder: Folder, formats: Formats, faults: Faults, mapping: ImportMapping = OURS
+) -> list[SourceFile]:
     """Return the files of a folder, in the order in which they are needed. Refuse unknown ones."""
     found: dict[str, SourceFile] = {}
+    paths = sorted({one.path for one in mapping.files.values()})
+    formats = mapping.apply(formats)
     for path in folder.names():
-        name = path.removesuffix(".csv")
-        if path.endswith(".csv") and name in BY_NAME:
-            found[name] = SourceFile(BY_NAME[name], folder, path, formats, faults)
-        elif path.endswith(".csv") and name in NOT_YET:
+        names = mapping.of_path(path)
+        known = mapping.known_headings(names)
+        for name in names:
+            file = mapping.files[name]
+            found[name] = SourceFile(BY_NAME[name], folder, file, formats, faults, known)
+        if path.removesuffix(".csv") in NOT_YET:
             remedy = "leave the file out"
             faults.add(path, 0, "", "NOT_SUPPORTED", "is not imported yet", remedy)
-        else:
-            nearest = nearest_name(path, FILES)
-            remedy = f"did you mean {nearest}?" if nearest else f"known are {', '.join(FILES)}"
+        elif not names and path not in mapping.ignored:
+            nearest = nearest_name(path, paths)
+            remedy = f"did you mean {nearest}?" if nearest else f"known are {', '.join(paths)}"
             faults.add(path, 0, "", "UNKNOWN_FILE", "is no file of an import", remedy)
     if not found and not faults.count:
-        remedy = "the folder needs one or more of " + ", ".join(FILES)
+        remedy = "the folder needs one or more of " + ", ".join(paths)
         faults.add("folder", 0, "", "UNKNOWN_FILE", "has no files", remedy)
     return [found[name] for name in BY_NAME if name in found]
-
-
-def nearest_name(name: str, known: Sequence[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name[:100].lower(), known, 1)), None)
 
 
 @dataclass
@@ -138,19 +155,24 @@ class CsvReader:
         return separator, names
 
     def check_heading(self, names: Sequence[str]) -> None:
+        source, given = self.source, self.source.mapping
         for place, name in enumerate(names, 1):
-            if name not in self.layout.by_name:
-                self.source.complain(1, heading_name(name, place), self.unknown(name))
+            if given.column(name) not in self.layout.by_name and name not in source.known:
+                source.faults.complain(
+                    source.path, 1, heading_name(name, place), self.unknown(name)
+                )
             elif name in names[: place - 1]:
                 complaint = Complaint("is there twice", "leave one of them out", "DUPLICATE")
-                self.source.complain(1, name, complaint)
+                source.faults.complain(source.path, 1, name, complaint)
         for column in self.layout.columns:
-            if column.is_required and column.name not in names:
-                complaint = Complaint("is missing", "add the column", "MISSING")
-                self.source.complain(1, column.name, complaint)
+            is_there = source.heading(column.name) in names or column.name in given.constants
+            if column.is_required and not is_there:
+                source.complain(
+                    1, column.name, Complaint("is missing", "add the column", "MISSING")
+                )
 
     def unknown(self, name: str) -> Complaint:
-        known = [*self.layout.by_name]
+        known = [self.source.heading(column) for column in self.layout.by_name]
         nearest = nearest_name(name, known)
         remedy = f"did you mean {nearest}?" if nearest else f"known are {', '.join(known)}"
         return Complaint("is no column of this file", remedy, "UNKNOWN_COLUMN")
@@ -158,12 +180,17 @@ class CsvReader:
     # -- records -----------------------------------------------------------------------------------
 
     def read(self, separator: str, names: Sequence[str]) -> Iterator[SourceRecord]:
-        columns = [
-            ReadColumn.of(self.layout.by_name[name], place, self.source.formats)
-            for place, name in enumerate(names)
-            if name in self.layout.by_name and name not in names[:place]
+        given = self.source.mapping
+        reader = RecordReader(
+            self.layout,
+            [given.column(name) or "" for name in names],
+            self.source.formats,
+            self.source.complain,
+            given,
+        )
+        chosen = [
+            (place, given.only[name]) for place, name in enumerate(names) if name in given.only
         ]
-        blank = dict.fromkeys(self.layout.by_name)
         line, count = self.lines.number + 1, 0
         for texts in csv.reader(self.text, delimiter=separator, strict=True):
             if any(texts):
@@ -173,45 +200,65 @@ class CsvReader:
                 if len(texts) != len(names):
                     wrong = f"has {len(texts)} values, and the heading {len(names)}"
                     self.source.complain(line, "", Complaint(wrong, QUOTE))
-                else:
-                    yield self.record(line, texts, columns, blank)
+                elif all(texts[place].strip() in values for place, values in chosen):
+                    yield reader.read(line, texts)
             line = self.lines.number + 1
 
-    def record(
+
+class RecordReader:
+    """A reader of the values of one file's records, from their texts in the order of `names`."""
+
+    def __init__(
         self,
-        line: int,
-        texts: Sequence[str],
-        columns: Sequence["ReadColumn"],
-        blank: Mapping[str, Any],
-    ) -> SourceRecord:
-        values, is_right = dict(blank), True
-        for column in columns:
+        layout: FileLayout,
+        names: Sequence[str],
+        formats: Formats,
+        complain: Callable[[int, str, Complaint], None],
+        mapping: FileMapping | None = None,
+    ) -> None:
+        self.layout, self.complain = layout, complain
+        given = mapping or FileMapping(layout.file)
+        parsers = {name: formats.parser(one.form) for name, one in layout.by_name.items()}
+        self.columns = [
+            ReadColumn(layout.by_name[name], place, parsers[name], given.words.get(name, {}))
+            for place, name in enumerate(names)
+            if name in layout.by_name and name not in names[:place]
+        ]
+        self.blank: dict[str, Any] = dict.fromkeys(layout.by_name)
+        for name, text in given.constants.items():
+            self.blank[name] = parsers[name](text)
+
+    def read(self, line: int, texts: Sequence[str]) -> SourceRecord:
+        """Return a record with its values. Complain about each value that is wrong."""
+        values, is_right = dict(self.blank), True
+        for column in self.columns:
             try:
-                values[column.layout.name] = column.value(texts[column.place])
+                value = column.value(texts[column.place])
             except Complaint as complaint:
                 is_right = False
-                self.source.complain(line, column.layout.name, complaint)
+                self.complain(line, column.layout.name, complaint)
+            else:
+                if value is not None:
+                    values[column.layout.name] = value
         if is_right:
             for name, broken in self.layout.rule(values):
-                self.source.complain(line, name, broken)
+                self.complain(line, name, broken)
         return SourceRecord(line, values)
 
 
 @dataclass(frozen=True)
 class ReadColumn:
-    """A column of a file that is read, with its place and its parser."""
+    """A column of a file that is read: its place, its parser, and our words for the file's."""
 
     layout: ColumnLayout
     place: int
     parse: Parser
-
-    @classmethod
-    def of(cls, layout: ColumnLayout, place: int, formats: Formats) -> "ReadColumn":
-        return cls(layout, place, formats.parser(layout.form))
+    words: Mapping[str, str]
 
     def value(self, written: str) -> Any:
         """Return the value of a text, or raise a Complaint."""
         text = written.strip()
+        text = self.words.get(text, text)
         if not text:
             if self.layout.is_required:
                 raise Complaint("is empty", "give a value", "MISSING")

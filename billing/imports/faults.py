@@ -43,9 +43,13 @@ class Faults:
     count: int = 0
 
     def add(self, file: str, line: int, column: str, code: str, wrong: str, remedy: str) -> None:
+        fault = Fault(file, line, column, code, wrong, remedy)
+        if line <= 1 and fault in self.first:
+            # Two of our files are read from one file, and find the same fault in its heading.
+            return
         self.count += 1
         if self.count <= MOST_FAULTS:
-            self.first.append(Fault(file, line, column, code, wrong, remedy))
+            self.first.append(fault)
 
     def complain(self, file: str, line: int, column: str, complaint: Complaint) -> None:
         self.add(file, line, column, complaint.code, complaint.wrong, complaint.remedy)

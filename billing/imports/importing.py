@@ -1,10 +1,9 @@
 """The import of a practice's records: all or nothing, in one transaction."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -14,16 +13,17 @@ from billing.audit_log import Actor
 from billing.entry.practice_facts import read_practice_facts
 from billing.entry.rows import Insertion
 from billing.imports.accounts import Accounts
-from billing.imports.client_import import ClientImport, ClientStopped, ImportContext
+from billing.imports.client_import import ClientImport
 from billing.imports.client_records import ClientRecords, client_batches, prepare_work
-from billing.imports.columns import LAYOUTS, FileLayout
+from billing.imports.columns import LAYOUTS
+from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.cross_checks import check_staged
-from billing.imports.csv_records import SourceRecord
 from billing.imports.faults import Fault, Faults
 from billing.imports.people_import import enter_client, enter_clinicians, enter_contacts
+from billing.imports.portal_payments import note_portal_payments
 from billing.imports.references import note_known
 from billing.imports.serials import Numbering, new_documents_of, serials_given
-from billing.imports.staging import Staging
+from billing.imports.staging import RecordSource, Staging
 from billing.imports.totals import Proof, TotalsCheck
 from billing.imports.values import Formats
 from billing.imports.written_rows import RowWriter
@@ -32,18 +32,6 @@ from models import AccessAction, AccessEntry
 
 # The number of operations that are held in memory and written together.
 TOGETHER = 5_000
-
-
-class RecordSource(Protocol):
-    """A file of records: CSV, or any other form of the same columns."""
-
-    @property
-    def layout(self) -> FileLayout: ...
-
-    @property
-    def path(self) -> str: ...
-
-    def records(self) -> Iterator[SourceRecord]: ...
 
 
 class ImportRefused(Exception):
@@ -56,12 +44,16 @@ class ImportDisturbed(Exception):
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """The practice, the name of the other system, and whether everything is to be rolled back."""
+    """The practice, the name of the other system, and whether everything is to be rolled back.
+
+    With `cards_are_not_ours`, a payment by card that looks like one of the portal is another one.
+    """
 
     practice_id: str
     source: str
     formats: Formats
     is_trial: bool = False
+    cards_are_not_ours: bool = False
     actor: Actor | None = None
 
 
@@ -92,7 +84,7 @@ async def import_records(
     run = ImportRun(engine, request, staging, faults, now)
     try:
         for source in sources:
-            staging.load(source.layout, source.path, source.records())
+            staging.load(source)
         with suppress(ImportRefused):
             await run.run()
     except IntegrityError:
@@ -139,6 +131,7 @@ class ImportRun:
             await lock_imports(conn, practice_id)
             await note_known(conn, self.staging, practice_id, self.request.source)
             check_staged(self.staging, self.faults)
+            await note_portal_payments(conn, self.staging, practice_id, self.faults)
             numbering = await new_documents_of(conn, self.staging, practice_id, self.faults)
             self.refuse_faults()
             async with serials_given(
@@ -181,6 +174,7 @@ class ImportRun:
             local_day(self.now, facts.time_zone),
             numbering.prefixes,
             "allocations" in self.staging.staged,
+            not self.request.cards_are_not_ours,
             self.counts,
         )
 

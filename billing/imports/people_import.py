@@ -21,7 +21,7 @@ from billing.entry.practice_facts import PracticeFacts
 from billing.entry.rows import Alteration, Draft, Insertion, Operation, Stamp, Values
 from billing.imports import client_records as inputs
 from billing.imports.accounts import ClientAccount
-from billing.imports.client_import import DayStamps, ImportContext, as_change
+from billing.imports.context import DayStamps, ImportContext, as_change
 from billing.imports.staging import StagedRow
 from billing.ledger.hash_chain import Chain
 from models import Contact

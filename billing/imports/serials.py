@@ -23,7 +23,8 @@ from models import DocumentCounter, DocumentKind, Invoice, Receipt
 # The serials of a trial, which is rolled back: so high that no document waits for them.
 TRIAL = 1 << 52
 NEW_PAYMENTS = """SELECT payments.line FROM payments
-LEFT JOIN known ON kind = 'payment' AND external_id = id WHERE row_id IS NULL
+LEFT JOIN known ON kind = 'payment' AND external_id = id
+WHERE row_id IS NULL AND portal_row_id IS NULL
 ORDER BY paid_on, payments.line"""
 NEW_INVOICES = """SELECT invoices.line, number FROM invoices
 LEFT JOIN known ON kind = 'invoice' AND external_id = id WHERE row_id IS NULL

@@ -8,7 +8,7 @@ not grow with its files, and no other database is asked before the records are k
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from billing.entry.invoices import WHOLE, line_amount
 from billing.imports.columns import LAYOUTS, FileLayout
@@ -21,12 +21,35 @@ PAGES = 4_000
 INDEXED = ("id", "client_id", "invoice_id", "payment_id")
 MORE_COLUMNS = {
     "invoices": ("serial",),
-    "payments": ("serial",),
+    "payments": ("serial", "portal_row_id"),
     "opening_balances": ("serial",),
     "allocations": ("client_id",),
+    "refunds": ("client_id",),
+    "adjustments": ("client_id",),
 }
 
 StagedRow = Mapping[str, Any]
+
+
+class RecordSource(Protocol):
+    """A file of records: CSV, or any other form of the same columns.
+
+    `heading` returns the name of a column for faults. If a source `is_distinct`, repeated records
+    are one record.
+    """
+
+    @property
+    def layout(self) -> FileLayout: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def is_distinct(self) -> bool: ...
+
+    def heading(self, column: str) -> str: ...
+
+    def records(self) -> Iterator[SourceRecord]: ...
 
 
 class Staging:
@@ -46,7 +69,7 @@ class Staging:
             "CREATE TABLE known (kind, external_id, row_id, digest, client_row_id, client_id,"
             " PRIMARY KEY (kind, external_id)) WITHOUT ROWID"
         )
-        self.staged: dict[str, str] = {}
+        self.staged: dict[str, RecordSource] = {}
 
     def close(self) -> None:
         self.conn.close()
@@ -69,13 +92,20 @@ class Staging:
 
     # -- records -----------------------------------------------------------------------------------
 
-    def load(self, layout: FileLayout, path: str, records: Iterable[SourceRecord]) -> None:
-        """Write the records of a file. `path` is its name for faults."""
-        self.staged[layout.name] = path
+    def load(self, source: RecordSource) -> None:
+        """Write the records of a source."""
+        layout = source.layout
+        self.staged[layout.name] = source
         names = [*layout.by_name, *computed_columns(layout)]
         marks = ", ".join("?" * (len(names) + 1))
         insert = f"INSERT INTO {layout.name} (line, {', '.join(names)}) VALUES ({marks})"
-        self.execute_many(insert, (staged_values(layout, one) for one in records))
+        self.execute_many(insert, (staged_values(layout, one) for one in source.records()))
+        if source.is_distinct:
+            same = ", ".join(names)
+            self.conn.execute(
+                f"DELETE FROM {layout.name} WHERE line NOT IN"
+                f" (SELECT min(line) FROM {layout.name} GROUP BY {same})"
+            )
         for name in INDEXED:
             if name in names:
                 self.conn.execute(f"CREATE INDEX {layout.name}_{name} ON {layout.name} ({name})")
@@ -94,11 +124,17 @@ class Staging:
         for row in self.select(sql):
             words = {name: str(value) for name, value in row.items()}
             text = wrong.format(**words)
-            column = row.get("column_name") or ""
+            column = self.heading(layout, row.get("column_name") or "")
             faults.add(self.path(layout), row["line"], column, code, text, remedy.format(**words))
 
     def path(self, layout: FileLayout) -> str:
-        return self.staged.get(layout.name, layout.file)
+        """Return the name of a file for faults."""
+        source = self.staged.get(layout.name)
+        return source.path if source else layout.file
+
+    def heading(self, layout: FileLayout, column: str) -> str:
+        source = self.staged.get(layout.name)
+        return source.heading(column) if source else column
 
 
 def amount_of_line(quantity: int | None, unit_price: int | None) -> int:

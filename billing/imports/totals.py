@@ -13,7 +13,7 @@ from billing.imports.faults import Faults
 from billing.imports.references import LOOKED_UP
 from billing.imports.staging import StagedRow, Staging
 from billing.imports.values import Formats
-from models import Allocation, ExternalReference, LedgerEntry
+from models import Allocation, ExternalReference, LedgerEntry, Payment
 
 # The number of clients whose rows are listed, and of the rows of each.
 EXPLAINED, LISTED = 20, 20
@@ -101,6 +101,7 @@ class TotalsCheck:
         """Return each client's balance, as of a day if there is one, and unallocated funds."""
         minor, is_fund = LedgerEntry.amount_minor, LedgerEntry.invoice_id.is_(None)
         is_counted = LedgerEntry.posted_on <= (day or dt.date.max)
+        not_told = await self.not_told(clients, is_counted)
         moved = select(
             LedgerEntry.client_id,
             func.sum(case((is_counted, minor), else_=0)),
@@ -111,11 +112,32 @@ class TotalsCheck:
         for client, total in await self.conn.execute(self.of_clients(put, Allocation, clients)):
             allocated[client] = int(total)
         return {
-            client: (int(balance), int(funds) - allocated.get(client, 0))
+            client: (
+                int(balance) - not_told.get(client, 0),
+                int(funds) - allocated.get(client, 0),
+            )
             for client, balance, funds in await self.conn.execute(
                 self.of_clients(moved, LedgerEntry, clients)
             )
         }
+
+    async def not_told(self, clients: list[str], is_counted: Any) -> dict[str, int]:
+        """Return the sums of the portal's own payments that the other system does not have yet.
+
+        A client may have paid since the files were written.
+        """
+        told = select(ExternalReference.row_id).where(
+            *self.of_source("payment"), ExternalReference.row_id == LedgerEntry.payment_id
+        )
+        own = and_(
+            Payment.practice_id == LedgerEntry.practice_id, Payment.id == LedgerEntry.payment_id
+        )
+        moved = select(LedgerEntry.client_id, func.sum(LedgerEntry.amount_minor))
+        moved = moved.join(Payment, own).where(
+            Payment.stripe_id.is_not(None), ~told.exists(), is_counted
+        )
+        found = await self.conn.execute(self.of_clients(moved, LedgerEntry, clients))
+        return {client: int(total) for client, total in found}
 
     def of_clients(self, statement: Any, table: Any, clients: list[str]) -> Any:
         own = table.practice_id == self.practice_id, table.client_id.in_(clients)

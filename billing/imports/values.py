@@ -26,6 +26,7 @@ QUANTITY = re.compile(r"(\d{1,6})(?:\.(\d{1,2}))?")
 ISO = "%Y-%m-%d"
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 METHODS = [kind.value for kind in PaymentMethodKind if kind is not PaymentMethodKind.CREDIT]
+ADJUSTMENTS = ["WRITE_OFF", "ADJUSTMENT"]
 RELATIONS = [relation.value for relation in Relation]
 
 
@@ -50,6 +51,7 @@ class Form(enum.Enum):
     NPI = "copy the number of ten digits again"
     COUNTRY = "write the country's code, as US"
     METHOD = f"write one of {', '.join(METHODS)}"
+    ADJUSTMENT = f"write one of {', '.join(ADJUSTMENTS)}"
     RELATION = f"write one of {', '.join(RELATIONS)}"
 
 
@@ -60,6 +62,10 @@ class Formats:
     digits: int
     zone: ZoneInfo
     date_format: str = ISO
+    time_format: str = ""
+    currency_symbol: str = ""
+    thousands: str = ""
+    decimal: str = "."
 
     def parser(self, form: Form) -> Parser:
         """Return the function that turns a text of this form into a value.
@@ -106,6 +112,7 @@ class Formats:
             Form.NPI: npi,
             Form.COUNTRY: of_form(check.COUNTRY),
             Form.METHOD: one_of(METHODS),
+            Form.ADJUSTMENT: one_of(ADJUSTMENTS),
             Form.RELATION: one_of(RELATIONS),
         }
 
@@ -123,6 +130,9 @@ class Formats:
     def moment(self, written: str) -> str:
         """Return a time in UTC, or the time of day alone."""
         try:
+            if self.time_format:
+                time = dt.datetime.strptime(written, self.time_format).time()  # noqa: DTZ007
+                return time.isoformat("minutes")
             if re.fullmatch(r"\d\d:\d\d", written):
                 return dt.time.fromisoformat(written).isoformat("minutes")
             found = dt.datetime.fromisoformat(written)
@@ -133,6 +143,13 @@ class Formats:
         check.check_moment("value", found)
         return found.astimezone(dt.UTC).isoformat()
 
+    def plain_amount(self, written: str) -> str:
+        """Return an amount without its currency and its separators of thousands."""
+        for left_out in (self.currency_symbol, self.thousands):
+            if left_out:
+                written = written.replace(left_out, "")
+        return written.replace(self.decimal, ".").strip()
+
     def amount(self, minor: int) -> str:
         """Return an amount as it is written in a file."""
         units, rest = divmod(abs(minor), 10**self.digits)
@@ -140,7 +157,7 @@ class Formats:
         return f"{'-' if minor < 0 else ''}{units}{decimals}"
 
     def money(self, written: str, least: int) -> int:
-        match = AMOUNT.fullmatch(written)
+        match = AMOUNT.fullmatch(self.plain_amount(written))
         if match is None:
             raise ValueError("is no amount")
         sign, units, fraction = match[1], match[2], match[3] or ""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.entry.bulk import row_batch
 from billing.entry.writing import write
-from billing.imports.client_import import ImportContext
+from billing.imports.context import ImportContext
 from billing.imports.references import chunks
 from billing.ledger.versions import next_version
 from models import Client, ExternalReference, Invoice, Payment, bulk_insert
@@ -45,10 +45,8 @@ class RowWriter:
         # Changes come first: a session is taken off a void invoice before it is on another one.
         await write(self.conn, batch.changes)
         for table, rows in batch.rows.items():
-            if self.copies:
-                await bulk_insert.copy(self.conn, table, rows)
-            else:
-                await self.conn.execute(insert(table), rows)
+            insert = bulk_insert.copy if self.copies else bulk_insert.insert_arrays
+            await insert(self.conn, table, rows)
 
     async def stamp_versions(self) -> None:
         """Set the practice's next version on all rows that are new or changed.

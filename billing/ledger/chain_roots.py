@@ -18,7 +18,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing.ledger.hash_chain import CANONICAL, FIRST
+from billing.ledger.hash_chain import FIRST, canonical_json
 from billing.payments.context import PaymentContext
 from models import ChainLink, ChainRoot, Practice
 from models.database import DatabaseUnavailable, TransientError
@@ -48,11 +48,10 @@ class RootHash:
     """The hash of a root, to which the heads of clients are added in the order of their ids."""
 
     def __init__(self, previous: bytes, practice_id: str, day: dt.date) -> None:
-        self.sum = hashlib.sha256(previous + CANONICAL.encode([practice_id, day]).encode())
+        self.sum = hashlib.sha256(previous + canonical_json([practice_id, day]))
 
     def add(self, head: Head) -> None:
-        line = CANONICAL.encode([head.client_id, head.position, head.hash.hex()])
-        self.sum.update(line.encode())
+        self.sum.update(canonical_json([head.client_id, head.position, head.hash.hex()]))
 
     def digest(self) -> bytes:
         return self.sum.digest()

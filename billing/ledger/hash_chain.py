@@ -11,13 +11,13 @@ is the SHA-256 of its bytes, in hexadecimal.
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
+import orjson
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,14 +57,14 @@ def encode_value(value: Any) -> str:
     raise TypeError(type(value))
 
 
-CANONICAL = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=encode_value
-)
+def canonical_json(value: Any) -> bytes:
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+    return orjson.dumps(value, default=encode_value, option=options)
 
 
 def canonical_bytes(table: type[Row], values: Values) -> bytes:
     known = {name: values[name] for name in columns(table) if values.get(name) is not None}
-    return CANONICAL.encode([table.__tablename__, known]).encode()
+    return canonical_json([table.__tablename__, known])
 
 
 @cache

@@ -18,6 +18,7 @@ from billing.imports.importing import (
     ImportRequest,
     import_records,
 )
+from billing.imports.mapping import OURS, ImportMapping, WrongMapping, read_mapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
 from billing.practices import zone
@@ -40,6 +41,8 @@ class ImportCommand:
     practice: str
     source: str
     is_trial: bool
+    cards_are_not_ours: bool
+    mapping: Path | None = None
 
     async def run(self, settings: Settings) -> ImportReport:
         """Import the folder, and return the report."""
@@ -49,10 +52,18 @@ class ImportCommand:
                 request = await self.request(engine)
                 with opened_folder(self.folder) as folder:
                     faults = Faults()
-                    files = source_files(folder, request.formats, faults)
+                    files = source_files(folder, request.formats, faults, self.read_mapping())
                     return await import_records(engine, request, files, faults, utc_now())
         except (NotAFolder, ImportDisturbed) as error:
             raise NotImported(str(error)) from None
+
+    def read_mapping(self) -> ImportMapping:
+        if self.mapping is None:
+            return OURS
+        try:
+            return read_mapping(self.mapping.read_bytes())
+        except WrongMapping as error:
+            raise NotImported(f"{self.mapping} {error}") from None
 
     async def request(self, engine: AsyncEngine) -> ImportRequest:
         practice_id = self.practice.removeprefix("pra_")
@@ -63,7 +74,9 @@ class ImportCommand:
             if row.id == practice_id and (time_zone := zone(row.time_zone)) is not None:
                 formats = Formats(currency_digits(row.currency), time_zone)
                 by = operator(practice_id, "portal import")
-                return ImportRequest(practice_id, self.source, formats, self.is_trial, by)
+                return ImportRequest(
+                    practice_id, self.source, formats, self.is_trial, self.cards_are_not_ours, by
+                )
         raise NotImported(f"There is no practice {self.practice}.")
 
 

@@ -145,6 +145,28 @@ def load_demo(
     load_demo.load_practices(settings_from_environment(), clients, practices, seed)
 
 
+@app.command("demo-export")
+def demo_export(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="The folder to write.")],
+    clients: Annotated[int, typer.Option(min=1, max=99_999, help="The number of clients.")] = 220,
+    last_day: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day of the export (default: today)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed: another one gives other records.")] = 1,
+) -> None:
+    """Write the reports of an invented practice as CSV files, to try `portal import` with.
+
+    docs/import/mapping.toml maps these reports.
+    """
+    from demo.exports import InventedExport
+
+    day = last_day or dt.datetime.now(dt.UTC)
+    counted = InventedExport(day.date(), clients, seed).write(folder)
+    for report, number in counted.items():
+        typer.echo(f"{number:>9,}  {report}.csv")
+
+
 @app.command("import")
 def import_records(
     folder: Annotated[Path, typer.Argument(help="The folder or ZIP file with the CSV files.")],
@@ -152,10 +174,25 @@ def import_records(
     source: Annotated[
         str, typer.Option(help="The name of the other system, whose ids the records keep.")
     ] = "import",
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A TOML file with the other system's files, headings, words and formats.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and enter everything, then roll it back.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    cards_are_not_ours: Annotated[
+        bool,
+        typer.Option(
+            "--cards-are-not-ours",
+            help="Enter payments by card that look like payments through the portal.",
+        ),
+    ] = False,
 ) -> None:
     """Import a practice's clients, sessions, invoices and payments, or nothing.
 
@@ -163,7 +200,9 @@ def import_records(
     """
     from server.cli import import_records as importing
 
-    command = importing.ImportCommand(folder, practice, source, dry_run)
+    command = importing.ImportCommand(
+        folder, practice, source, dry_run, cards_are_not_ours, mapping
+    )
     report = run(command.run(settings_from_environment()))
     typer.echo(importing.as_json(report) if json else "\n".join(importing.lines_of(report)))
     if report.fault_count:

@@ -68,6 +68,10 @@ async def test_refusal_lists_the_faults_and_the_rows_behind_a_total(practice: Im
         "  2026-01-31  SESSION          150.00  invoice i1",
         "  2026-01-31  SESSION          150.00  invoice i1",
         "  2026-02-01  PAYMENT         -200.00  payment p1",
+        "  2026-02-09  REFUND            20.00  payment p1",
+        "  2026-02-10  CREDIT            -5.00",
+        "  2026-02-11  WRITE_OFF        -12.00  invoice i1",
+        "  2026-02-12  ADJUSTMENT        -3.00  invoice i1",
         "Nothing was imported: 1 faults.",
     ]
     told = json.loads((await portal(path, *own, "--json")).stdout)

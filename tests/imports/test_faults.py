@@ -104,9 +104,24 @@ WRONG: Iterable[tuple[str, int, dict[str, str], str]] = (
      " leave out rows without an amount"),
     ("payments", 2, {"invoice_id": "i3"},
      "payments.csv:2:invoice_id: names the invoice of another client: correct the id"),
-    ("payments", 2, {"stripe_id": "pi_1"},
-     "payments.csv:2:stripe_id: is not imported yet: payments of this portal are not recognised"
-     " yet: leave these rows and the column out"),
+    ("payments", 2, {"portal_payment": "RCP-2020-0001"},
+     "payments.csv:2:portal_payment: names no payment of this portal: give its id pmt_… or its"
+     " receipt's number"),
+    ("refunds", 2, {"amount": "200.01"}, "refunds.csv:2:amount: less is left of the payment: lower"
+     " the amount"),
+    ("refunds", 2, {"refunded_on": "2026-01-31"},
+     "refunds.csv:2:refunded_on: is before paid_on of the payment: correct one of the two days"),
+    ("adjustments", 2, {"date": "2026-01-01"},
+     "adjustments.csv:2:date: is before issued_on of the invoice: correct one of the two days"),
+    ("refunds", 2, {"payment_id": "p9"}, "refunds.csv:2:payment_id: names no payment of"
+     " payments.csv or of an earlier import: correct it, or add the payment"),
+    ("credits", 2, {"amount": "0"}, "credits.csv:2:amount: is zero: leave the row out"),
+    ("adjustments", 2, {"kind": "DISCOUNT"}, "adjustments.csv:2:kind: is none of the known words:"
+     " write one of WRITE_OFF, ADJUSTMENT"),
+    ("adjustments", 2, {"amount": "-10.00"},
+     "adjustments.csv:2:amount: is below zero: write the amount that is given up, above 0"),
+    ("adjustments", 2, {"amount": "300.01"},
+     "adjustments.csv:2:amount: that much is not due of the invoice: lower the amount"),
     ("totals", 2, {"balance": "100.01"},
      "totals.csv:2:balance: says 100.01, and the ledger comes to 100.00 (-0.01 more): correct the"
      " records, or the balance in the other system; the rows are listed below"),

@@ -18,6 +18,7 @@ from billing.imports.csv_records import source_files
 from billing.imports.faults import Faults
 from billing.imports.folders import opened_folder
 from billing.imports.importing import ImportReport, ImportRequest, import_records
+from billing.imports.mapping import OURS, ImportMapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
 from billing.practices import zone
@@ -86,6 +87,19 @@ def small_folder() -> Folder:
             {"id": "p2", "client_id": "c2", "paid_on": "2026-02-01", "amount": "30.00",
              "method": "INSURANCE", "payer": "Blue Shield", "reference": ""},
         ],
+        "refunds": [
+            {"id": "r1", "payment_id": "p1", "refunded_on": "2026-02-09", "amount": "20.00"}
+        ],
+        "credits": [
+            {"id": "g1", "client_id": "c1", "date": "2026-02-10", "amount": "5.00",
+             "description": "Courtesy"}
+        ],
+        "adjustments": [
+            {"id": "a1", "invoice_id": "i1", "date": "2026-02-11", "kind": "WRITE_OFF",
+             "amount": "12.00", "description": "Sliding scale"},
+            {"id": "a2", "invoice_id": "i1", "date": "2026-02-12", "kind": "ADJUSTMENT",
+             "amount": "-3.00", "description": "Correction of"},
+        ],
         "opening_balances": [{"client_id": "c3", "as_of": "2025-12-31", "amount": "-45.00"}],
         "totals": [
             {"client_id": "c1", "balance": "100.00", "unallocated": "0.00"},
@@ -118,7 +132,8 @@ class ImportDesk:
 
     def __init__(self, engine: AsyncEngine, path: Path, now: dt.datetime = NOW) -> None:
         self.engine, self.path, self.now = engine, path, now
-        self.practice_id = ""
+        # `paid` is the portal's own payment, where a test makes one.
+        self.practice_id = self.paid = ""
 
     async def open(self, details: Any = PRACTICE) -> "ImportDesk":
         context = EntryContext(self.engine, lambda: self.now)
@@ -127,18 +142,23 @@ class ImportDesk:
         return self
 
     async def load(
-        self, folder: Folder | Path, *, source: str = "ehr", is_trial: bool = False
+        self,
+        folder: Folder | Path,
+        *,
+        source: str = "ehr",
+        mapping: ImportMapping = OURS,
+        **options: bool,
     ) -> ImportReport:
         """Import a folder, and return the report."""
         path = folder if isinstance(folder, Path) else write_folder(self.path, folder)
         assert self.zone is not None
         actor = Actor(self.practice_id, ActorKind.OPERATOR, operation="test", name="Olga")
         formats = Formats(self.digits, self.zone)
-        request = ImportRequest(self.practice_id, source, formats, is_trial, actor)
+        request = ImportRequest(self.practice_id, source, formats, actor=actor, **options)
         faults = Faults()
         self.now += dt.timedelta(seconds=1)
         with opened_folder(path) as opened:
-            files = source_files(opened, formats, faults)
+            files = source_files(opened, formats, faults, mapping)
             return await import_records(self.engine, request, files, faults, self.now)
 
     # -- reads -------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+"""The remedies for records that the writers refuse."""
+
+from billing.entry.errors import EntryErrorCode
+
+# The columns of fields whose names differ.
+COLUMNS = {
+    "amount_minor": "amount", "fee_minor": "fee", "lines": "id", "unit_price_minor": "unit_price",
+}  # fmt: skip
+REMEDIES = {
+    EntryErrorCode.EXCEEDS_AMOUNT_DUE: "lower the amount",
+    EntryErrorCode.EXCEEDS_PAYMENT: "lower the amount",
+    EntryErrorCode.INVOICE_IS_VOID: "leave the record out",
+    EntryErrorCode.ALREADY_INVOICED: "void the other invoice by voided_on, or leave the line out",
+}
+CHANGED = "was entered before with other values"
+# The remedies for records that never change.
+SEND_ANEW = {
+    "invoice": "void it by voided_on, and send the new one with an id of its own",
+    "void": "leave voided_on as it was",
+    "payment": "leave it as it was, and send the difference as a record of its own",
+    "allocation": "leave it as it was",
+    "session": "leave it as it was; a corrected session needs an id of its own",
+    "opening_balance": "leave it as it was",
+    "refund": "leave it as it was, and send the difference as a record of its own",
+    "credit": "leave it as it was, and send the difference as a record of its own",
+    "adjustment": "leave it as it was, and send the difference as a record of its own",
+}
+# The kinds of records whose inputs have no day.
+UNDATED = ("credit", "adjustment", "opening_balance")

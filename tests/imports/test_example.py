@@ -1,0 +1,63 @@
+"""The worked example of docs/import: its files are those of the command, and they are imported."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing.imports.mapping import read_mapping
+from demo.exports import InventedExport
+from models import Invoice, Refund
+from tests.support.books import findings
+from tests.support.import_folders import ImportDesk, import_database
+
+NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+EXAMPLE = Path("docs/import")
+NOW = dt.datetime(2026, 11, 1, 17, tzinfo=dt.UTC)
+LAST_DAY, CLIENTS = dt.date(2026, 10, 31), 3
+
+
+@pytest.fixture(scope="module")
+async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
+    async with new_database() as url, import_database(url) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def practice(engine: AsyncEngine, tmp_path: Path) -> ImportDesk:
+    return await ImportDesk(engine, tmp_path / "export", NOW).open()
+
+
+def test_example_is_what_the_command_writes(tmp_path: Path) -> None:
+    InventedExport(LAST_DAY, CLIENTS).write(tmp_path)
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert made == {path.name: path.read_text() for path in (EXAMPLE / "export").iterdir()}
+
+
+async def test_example_is_imported_by_its_mapping(practice: ImportDesk) -> None:
+    mapping = read_mapping((EXAMPLE / "mapping.toml").read_bytes())
+    report = await practice.load(EXAMPLE / "export", mapping=mapping)
+    assert [str(one) for one in report.faults] == []
+    assert report.proof.clients == CLIENTS
+
+
+async def test_larger_export_comes_to_the_balances_of_the_other_system(
+    practice: ImportDesk,
+) -> None:
+    """Every kind of record is in it."""
+    InventedExport(LAST_DAY, 60, seed=5).write(practice.path)
+    mapping = read_mapping((EXAMPLE / "mapping.toml").read_bytes())
+    report = await practice.load(practice.path, mapping=mapping, source="larger")
+    assert [str(one) for one in report.faults] == []
+    assert report.proof.clients == 60
+    kinds = "clinicians clients contacts sessions invoices payments refunds credits adjustments"
+    assert all(report.counts[file]["new"] for file in kinds.split())
+    assert any(one["is_void"] for one in await practice.rows(Invoice))
+    assert await practice.rows(Refund) == []
+    assert await findings(practice.engine, practice.practice_id) == []
+    before = await practice.counts()
+    await practice.load(practice.path, mapping=mapping, source="larger")
+    assert await practice.counts() == before
