@@ -34,6 +34,7 @@ from models import (
     Dispute,
     DocumentCounter,
     DocumentKind,
+    DocumentSchedule,
     EntryKind,
     ExternalReference,
     Invoice,
@@ -219,7 +220,14 @@ def referred(link: ForeignKeyConstraint) -> str:
 
 
 # Tables with one default row per practice.
-ONE_A_PRACTICE = (ChainRoot, DocumentCounter, ExternalReference, Logo, PracticeVersion)
+ONE_A_PRACTICE = (
+    ChainRoot,
+    DocumentCounter,
+    DocumentSchedule,
+    ExternalReference,
+    Logo,
+    PracticeVersion,
+)
 
 # Columns that a row of each table needs in addition to its references.
 DEFAULTS: dict[type[Row], dict[str, Any]] = {
@@ -268,6 +276,12 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "changed_at": NOON,
     },
     DocumentCounter: {"kind": DocumentKind.INVOICE, "last": 0},
+    DocumentSchedule: {
+        "kind": DocumentKind.STATEMENT,
+        "day_of_month": 3,
+        "month": DAY.replace(day=1),
+        "attempt_at": NOON,
+    },
     Session: {"date": DAY, "description": "Psychotherapy", "fee_minor": 15000},
     Invoice: {
         "client_name": "Jamie Appleseed",
