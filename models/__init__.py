@@ -23,6 +23,7 @@ from models.payment_method import CardBrand, PaymentMethod
 from models.practice import Clinician, Letterhead, Practice
 from models.practice_version import PracticeVersion
 from models.printed_document import PrintedDocument
+from models.recovery import Installation, Recovery, UnadoptedPayment
 from models.reversal import Dispute, Refund
 from models.row import Row
 from models.session import Session
@@ -75,6 +76,7 @@ __all__ = [
     "DocumentSchedule",
     "EntryKind",
     "ExternalReference",
+    "Installation",
     "Invoice",
     "InvoiceLine",
     "LedgerEntry",
@@ -89,6 +91,7 @@ __all__ = [
     "PracticeVersion",
     "PrintedDocument",
     "Receipt",
+    "Recovery",
     "Refund",
     "RefundState",
     "Relation",
@@ -109,5 +112,6 @@ __all__ = [
     "SuperbillLine",
     "Token",
     "Transitions",
+    "UnadoptedPayment",
     "ViewerKind",
 ]

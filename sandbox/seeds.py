@@ -5,7 +5,7 @@ from typing import Any
 from sandbox import objects
 from sandbox.cards import CARDS
 from sandbox.methods import create_card
-from sandbox.store import Store
+from sandbox.store import Object, Store
 
 
 def number_of(brand: str, last4: str) -> str:
@@ -37,7 +37,7 @@ def seed_intent(
     store: Store,
     account: str,
     id_: str,
-    payment_id: str,
+    metadata: Object,
     amount: int,
     currency: str,
     *,
@@ -62,7 +62,7 @@ def seed_intent(
             currency=currency.lower(),
             id=id_,
             latest_charge=charge,
-            metadata={"payment": payment_id},
+            metadata=metadata,
             status=status,
             **when,
         ),

@@ -152,11 +152,11 @@ def of_intents(
     """Yield the payments that moved money at Stripe and not here."""
     known = {payment.stripe_id: payment for payment in ours.payments}
     for intent in stripes.intents.values():
-        if intent.payment_id is None or intent.status is not IntentStatus.SUCCEEDED:
+        if intent.order is None or intent.status is not IntentStatus.SUCCEEDED:
             continue  # It belongs to another program, or nothing moved.
         payment = known.get(intent.id)
         if payment is None:
-            if intent.practice_id in (None, practice_id):
+            if intent.order.practice_id == practice_id:
                 yield Difference(intent.id, "succeeded at Stripe, and no payment here has it")
         elif payment.state is not PaymentState.SUCCEEDED:
             yield Difference(f"pmt_{payment.id}", f"{payment.state} here, succeeded at Stripe")

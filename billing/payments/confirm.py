@@ -100,11 +100,12 @@ async def mark_confirming(context: PaymentContext, paying: Row[Any]) -> bool:
 
 async def create_payment_intent(context: PaymentContext, paying: Row[Any]) -> Intent:
     """Create the PaymentIntent, with a new customer if Stripe has deleted the old one."""
+    account = paying.stripe_account
     if not paying.save_card and paying.payment_method_id is None:
-        return await context.stripe.create(order(paying, None))
-    owner = Owner(paying.practice_id, paying.client_id, paying.stripe_account)
+        return await context.stripe.create(account, order(paying, None))
+    owner = Owner(paying.practice_id, paying.client_id, account)
     return await customers.call_with_customer(
-        context, owner, lambda customer: context.stripe.create(order(paying, customer))
+        context, owner, lambda customer: context.stripe.create(account, order(paying, customer))
     )
 
 
@@ -112,11 +113,14 @@ def order(paying: Row[Any], customer: str | None) -> Order:
     return Order(
         paying.id,
         paying.practice_id,
-        paying.stripe_account,
+        paying.client_id,
         paying.amount_minor,
         paying.currency,
+        paying.invoice_id,
         customer,
         bool(paying.save_card),
+        bool(paying.make_default),
+        paying.consent_version,
     )
 
 

@@ -7,6 +7,7 @@ not final.
 import asyncio
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
@@ -17,7 +18,10 @@ from billing.payments.confirm import refresh
 from billing.payments.context import PaymentContext
 from billing.payments.reversals import reverse
 from billing.payments.stripe_accounts import accounts
+from billing.recovery.lost_payments import unknown_here
+from billing.recovery.recoveries import stop_payments
 from billing.stripe import StripeTrouble
+from billing.stripe.objects import Intent
 from models import (
     ACTIVE_STATES,
     Dispute,
@@ -42,6 +46,8 @@ REFUNDS_FAIL_WITHIN = dt.timedelta(days=90)
 
 WITHIN_S, AT_ONCE = 1_800.0, 2
 PAYMENT_WITHIN_S = 60.0
+# The number of lost payments that a log record names.
+NAMED = 5
 
 log = logging.getLogger("portal.payments")
 QUEUE = Queue(
@@ -52,6 +58,10 @@ QUEUE = Queue(
     at_once=AT_ONCE,
     quiet=(StripeTrouble,),
 )
+
+
+class PaymentsLost(Exception):
+    """Stripe has payments of a practice that the database has lost."""
 
 
 async def compare_due(context: PaymentContext) -> int:
@@ -105,10 +115,12 @@ async def compare_account(
 
     A failure of one payment doesn't stop the others; the first failure is raised at the end.
     """
+    intents = await context.stripe.intents(account, since)
+    await refuse_losses(context, practice_id, intents)
     for event in await context.stripe.events(account, max(since, context.now() - EVENTS_KEPT)):
         await webhook_inbox.receive(context, event)
     payments = {
-        *await changed_payments(context, practice_id, account, since),
+        *await changed_payments(context, practice_id, account, since, intents),
         *await unfinished_payments(context, practice_id, account),
     }
     failed = [
@@ -122,6 +134,26 @@ async def compare_account(
         failed.append(error)
     if failed:
         raise first_to_raise(failed)
+
+
+async def refuse_losses(
+    context: PaymentContext, practice_id: str, intents: Sequence[Intent]
+) -> None:
+    """Stop new payments, and raise PaymentsLost, if the database has lost payments that Stripe has.
+
+    It was then restored from a backup. The comparison is repeated until they are recovered.
+    """
+    lost = await unknown_here(context, practice_id, intents)
+    if lost:
+        async with context.engine.begin() as conn:
+            await stop_payments(conn, practice_id, context.now())
+        log.error(
+            "alert: Stripe has %s of practice pra_%s, and the database has not: it was restored."
+            " No payment begins until `portal recover` has adopted them",
+            ", ".join(intent.id for intent in lost[:NAMED]),
+            practice_id,
+        )
+        raise PaymentsLost(practice_id)
 
 
 async def failure(context: PaymentContext, practice_id: str, payment_id: str) -> Exception | None:
@@ -139,10 +171,14 @@ async def failure(context: PaymentContext, practice_id: str, payment_id: str) ->
 
 
 async def changed_payments(
-    context: PaymentContext, practice_id: str, account: str, since: dt.datetime
+    context: PaymentContext,
+    practice_id: str,
+    account: str,
+    since: dt.datetime,
+    intents: Sequence[Intent],
 ) -> list[str]:
     """Return the practice's payments with new objects at Stripe since a time."""
-    found = {intent.id for intent in await context.stripe.intents(account, since)}
+    found = {intent.id for intent in intents}
     found |= {
         refund.intent_id or "" for refund in await context.stripe.refunds(account, since=since)
     }

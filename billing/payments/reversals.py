@@ -120,14 +120,21 @@ class Settled:
         return column == self.id
 
 
-async def reverse(context: PaymentContext, practice_id: str, payment_id: str) -> None:
-    """Write all reversals of a payment. Raise Unknown or Rejected if Stripe gives no result."""
+async def reverse(
+    context: PaymentContext, practice_id: str, payment_id: str, *, until: dt.datetime | None = None
+) -> None:
+    """Write all reversals of a payment, or those that were created until a time. Raise Unknown or
+    Rejected if Stripe gives no result.
+    """
     for _ in range(ROUNDS):
         paid = await find_payment(context, practice_id, payment_id)
         if paid.stripe_id is None or paid.state is not PaymentState.SUCCEEDED:
             return
         refunds = await context.stripe.refunds(paid.stripe_account, intent_id=paid.stripe_id)
         disputes = await context.stripe.disputes(paid.stripe_account, intent_id=paid.stripe_id)
+        if until is not None:
+            refunds = [refund for refund in refunds if refund.created <= until]
+            disputes = [dispute for dispute in disputes if dispute.created <= until]
         if await write_result(context, paid, refunds, disputes):
             return
     raise Unknown("newer results were written each time")

@@ -6,14 +6,13 @@ the money moved. So the source, number and order of reports about an intent don'
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.ledger.allocation import AmountDue, AmountsDue, Share, allocate, owed
+from billing.ledger.allocation import AmountDue, AmountsDue, allocate, owed
 from billing.ledger.hash_chain import NewRow, append
 from billing.ledger.versions import stamp
 from billing.payment_methods.store import Consent, store_card
@@ -113,14 +112,18 @@ async def record_success(
     payment_id: str,
     now: dt.datetime,
     intent: Intent | None = None,
-) -> None:
-    """Write the ledger entry, the allocations, the receipt, and the card to keep.
+    amounts_due: AmountsDue | None = None,
+) -> int:
+    """Write the ledger entry, the allocations, the receipt, and the card to keep. Return the part
+    of the charge that pays no invoice.
 
-    Without an intent nothing was charged, because credit covered the whole amount.
+    Without an intent nothing was charged, because credit covered the whole amount. The payment pays
+    the given amounts due, or by default those that it has claimed.
     """
     paid = await read_payment(conn, practice_id, payment_id)
     received = intent.received_minor if intent else 0
-    amounts_due = await claimed_dues(conn, paid)
+    if amounts_due is None:
+        amounts_due = await claimed_dues(conn, paid)
     today = local_day(now, paid.time_zone)
     # Stripe may report it days later.
     paid_at = intent.charged_at or now if intent else now
@@ -138,10 +141,12 @@ async def record_success(
     await append(conn, rows, now, inserted=[(Receipt, receipt)])
     if intent and intent.card:
         await remember(conn, paid, intent, now)
-    warn(paid, received, shares)
+    unused = received - sum(share.minor for share in shares if not share.is_credit)
+    warn(paid, received, unused)
     charged_at = intent.charged_at if intent else None
     end = PaymentState.SUCCEEDED
     await change_state(conn, paid, end, now, paid_at=paid_at, charged_at=charged_at)
+    return unused
 
 
 async def claimed_dues(conn: AsyncConnection, paid: Row[Any]) -> AmountsDue:
@@ -214,7 +219,7 @@ async def remember(conn: AsyncConnection, paid: Row[Any], intent: Intent, now: d
     await conn.execute(update(Payment).where(*mine).values(values))
 
 
-def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
+def warn(paid: Row[Any], received_minor: int, unused_minor: int) -> None:
     """Log alerts for the practice, for instance about money that came after the payment was given
     up.
     """
@@ -222,5 +227,5 @@ def warn(paid: Row[Any], received_minor: int, shares: Sequence[Share]) -> None:
         log.error("alert: payment %s was %s, and the money moved", paid.id, paid.state)
     if paid.method is PaymentMethodKind.CARD and received_minor != paid.amount_minor:
         log.error("alert: payment %s received another amount than it asked for", paid.id)
-    if received_minor > sum(share.minor for share in shares if not share.is_credit):
+    if unused_minor > 0:
         log.error("alert: payment %s is more than is due: the rest is unused credit", paid.id)

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,6 +37,7 @@ from models import (
     PaymentMethodKind,
     PaymentState,
     Practice,
+    Recovery,
 )
 from models.ids import new_id
 
@@ -164,6 +165,8 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     """
     await rate_limit.allow(conn, wanted.practice_id, wanted.client_id, wanted.address_hash, now)
     practice = await read_practice(conn, wanted.practice_id)
+    if practice.is_recovering:
+        raise OnlinePaymentsOffError("Payments are being restored from a backup. Try again later.")
     payment_id = new_id()
     await insert_payment(conn, wanted, payment_id, now, practice)
     of_client = wanted.practice_id, wanted.client_id
@@ -180,8 +183,12 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
 
 
 async def read_practice(conn: AsyncConnection, practice_id: str) -> Row[Any]:
-    """Return the practice's currency, time zone and account at Stripe."""
+    """Return the practice's currency, time zone and account at Stripe, and whether it is being
+    recovered after a restore.
+    """
+    recovery = exists().where(Recovery.practice_id == practice_id, Recovery.ended_at.is_(None))
     columns: list[Any] = [Practice.currency, Practice.time_zone, Practice.stripe_account]
+    columns.append(recovery.label("is_recovering"))
     return (await conn.execute(select(*columns).where(Practice.id == practice_id))).one()
 
 

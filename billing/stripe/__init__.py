@@ -4,7 +4,7 @@
 possible outcomes of a call.
 """
 
-from billing.stripe.api import Order, Stripe
+from billing.stripe.api import Stripe
 from billing.stripe.calls import (
     Declined,
     Forbidden,
@@ -13,6 +13,7 @@ from billing.stripe.calls import (
     StripeTrouble,
     Unknown,
 )
+from billing.stripe.objects import Order
 
 __all__ = [
     "Declined",

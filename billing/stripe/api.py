@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,10 +26,11 @@ from billing.stripe.objects import (
     Event,
     Intent,
     NotAnEvent,
+    Order,
     Refunded,
     Setup,
     hint,
-    is_ours,
+    order_metadata,
     parse_card,
     parse_dispute,
     parse_intent,
@@ -78,19 +78,6 @@ EVENT_TYPES = [
 ]
 
 
-@dataclass(frozen=True)
-class Order:
-    """A payment as it is sent to Stripe: opaque ids and an amount, nothing else."""
-
-    payment_id: str
-    practice_id: str
-    account: str
-    amount_minor: int
-    currency: str
-    customer: str | None
-    save_card: bool
-
-
 class Stripe:
     """Stripe's API, over one HTTP client of one event loop."""
 
@@ -121,7 +108,7 @@ class Stripe:
 
     # -- payments ----------------------------------------------------------------------------------
 
-    async def create(self, order: Order) -> Intent:
+    async def create(self, account: str, order: Order) -> Intent:
         """Create an unconfirmed PaymentIntent, which can't move money.
 
         The same payment gets the same PaymentIntent. Raise NotChargeable if Stripe can't represent
@@ -131,7 +118,7 @@ class Stripe:
             "amount": to_stripe(order.amount_minor, order.currency),
             "currency": order.currency.lower(),
             "payment_method_types": ["card"],
-            "metadata": {"payment": order.payment_id, "practice": order.practice_id},
+            "metadata": order_metadata(order),
         }
         if order.customer is not None:
             params["customer"] = order.customer
@@ -139,7 +126,7 @@ class Stripe:
             params["setup_future_usage"] = "on_session"
         create, key = self.api.payment_intents.create_async, f"{order.payment_id}-create"
         made = await call_repeatedly(
-            lambda n: create(params, request_options(order.account, f"{key}-{n}"))
+            lambda n: create(params, request_options(account, f"{key}-{n}"))
         )
         return parse_intent(to_dict(made))
 
@@ -192,16 +179,19 @@ class Stripe:
             )
         )
 
-    async def intents(self, account: str, since: dt.datetime) -> list[Intent]:
-        """Return this project's PaymentIntents created since a time, the oldest first."""
+    async def intents(self, account: str, since: dt.datetime | None) -> list[Intent]:
+        """Return this project's PaymentIntents created since a time or all, the oldest first."""
 
         async def page(after: str | None) -> Any:
-            params: PaymentIntentListParams = {"limit": PAGE_SIZE, "created": {"gte": unix(since)}}
+            params: PaymentIntentListParams = {"limit": PAGE_SIZE}
+            if since:
+                params["created"] = {"gte": unix(since)}
             if after:
                 params["starting_after"] = after
             return await self.api.payment_intents.list_async(params, request_options(account))
 
-        return [parse_intent(one) for one in await collect(page) if is_ours(one, "payment")]
+        intents = [parse_intent(one) for one in await collect(page)]
+        return [intent for intent in intents if intent.order is not None]
 
     # -- cards -------------------------------------------------------------------------------------
 

@@ -49,16 +49,37 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Order:
+    """A payment as it is sent to Stripe: opaque ids, an amount, and the choices for a new card.
+
+    Without an invoice it pays the balance. Its ids are in the PaymentIntent's metadata, so that a
+    database that was restored from a backup can adopt the payment.
+    """
+
+    payment_id: str
+    practice_id: str
+    client_id: str
+    amount_minor: int
+    currency: str
+    invoice_id: str | None = None
+    customer: str | None = None
+    save_card: bool = False
+    make_default: bool = False
+    # The version of the consent text, if the card is to be kept.
+    consent_version: str | None = None
+
+
+@dataclass(frozen=True)
 class Intent:
     """A PaymentIntent. `decline` is the reason why its last try failed.
 
-    `payment_id` and `practice_id` come from its metadata: an intent of another program has neither.
-    `charged_at` is the time of the charge, by Stripe's clock.
+    `order` is the payment that it was created for: an intent of another program has none.
+    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge.
     """
 
     id: str
-    payment_id: str | None
-    practice_id: str | None
+    order: Order | None
+    created: dt.datetime
     status: IntentStatus
     received_minor: int
     client_secret: str
@@ -137,24 +158,58 @@ class NotAnEvent(Exception):
 
 # -- parsing of Stripe's responses -----------------------------------------------------------------
 
-
-def is_ours(data: Mapping[str, Any], name: str) -> bool:
-    """Return whether an object's metadata has a name of this project."""
-    return bool(metadata(data, name))
+# The metadata of a payment whose new card is to be the default.
+DEFAULT = "yes"
 
 
 def parse_intent(data: Mapping[str, Any]) -> Intent:
     charge, currency = data.get("latest_charge"), data.get("currency") or ""
     return Intent(
         data["id"],
-        metadata(data, "payment"),
-        metadata(data, "practice"),
+        parse_order(data),
+        from_unix(data["created"]),
         known_status(IntentStatus, data),
         from_stripe(data.get("amount_received") or 0, currency),
         data.get("client_secret") or "",
         parse_decline(data.get("last_payment_error")),
         attached_card(data),
         from_unix(charge["created"]) if isinstance(charge, Mapping) else None,
+    )
+
+
+def order_metadata(order: Order) -> dict[str, str]:
+    """Return what a PaymentIntent's metadata says about a payment."""
+    named = {
+        "payment": order.payment_id,
+        "practice": order.practice_id,
+        "client": order.client_id,
+        "invoice": order.invoice_id,
+        "consent": order.consent_version,
+        "default": DEFAULT if order.make_default else None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def parse_order(data: Mapping[str, Any]) -> Order | None:
+    """Return the payment that a PaymentIntent was created for; None for another program's."""
+    payment_id, practice_id, client_id = (
+        metadata(data, name) for name in ("payment", "practice", "client")
+    )
+    if payment_id is None or practice_id is None or client_id is None:
+        return None
+    currency, told = str(data["currency"]).upper(), data["metadata"]
+    consent = told.get("consent")
+    return Order(
+        payment_id,
+        practice_id,
+        client_id,
+        from_stripe(data["amount"], currency),
+        currency,
+        metadata(data, "invoice"),
+        reference(data.get("customer")),
+        bool(data.get("setup_future_usage")),
+        told.get("default") == DEFAULT,
+        consent if is_name(consent) else None,
     )
 
 

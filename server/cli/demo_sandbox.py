@@ -4,7 +4,9 @@ from typing import Any
 
 from sqlalchemy import Update, and_, select, update
 
+from billing.payments.confirm import order
 from billing.stripe.currencies import to_stripe
+from billing.stripe.objects import order_metadata
 from models import (
     Payment,
     PaymentMethod,
@@ -82,7 +84,7 @@ def seed_payment(store: Store, payment: Any) -> None:
         store,
         payment.stripe_account,
         payment.stripe_id,
-        payment.id,
+        order_metadata(order(payment, None)),
         to_stripe(payment.amount_minor, payment.currency),
         payment.currency,
         status="succeeded" if has_ended else "processing",

@@ -356,3 +356,37 @@ def reconcile(
     if lines:
         raise typer.Exit(1)
     typer.echo("The ledger agrees with Stripe.")
+
+
+# -- backup and restore ----------------------------------------------------------------------------
+
+
+@app.command()
+def recover(
+    restored: Annotated[
+        bool,
+        typer.Option(
+            "--restored",
+            help="The database was restored although nothing shows it, as to a point in time.",
+        ),
+    ] = False,
+    moved: Annotated[
+        bool,
+        typer.Option(
+            "--moved", help="Only accept a database that was moved: nothing was written since."
+        ),
+    ] = False,
+) -> None:
+    """Recover a database that was restored from a backup, before it is served.
+
+    Payments, refunds, disputes and cards that Stripe has and the database has not are adopted,
+    and document numbers go on past those that may have been given out. A second run changes
+    nothing. Exit with 1 if it has to be run again.
+    """
+    from server.cli import recover
+
+    settings = settings_from_environment()
+    if moved:
+        typer.echo(run(recover.accept_move(settings)))
+    elif not run(recover.recover(settings, typer.echo, restored=restored)):
+        raise typer.Exit(1)

@@ -592,8 +592,9 @@ async def test_referenced_row_can_not_be_deleted(every_row: Books) -> None:
         )
 
 
-# The inbox of webhooks and the requests to sign in belong to no practice, and refer to nothing.
-NOBODYS = {"stripe_event", "sign_in_limit", "sign_in_request"}
+# The database's identity, the inbox of webhooks and the requests to sign in belong to no practice,
+# and refer to nothing.
+NOBODYS = {"installation", "stripe_event", "sign_in_limit", "sign_in_request"}
 
 
 def test_every_table_is_tested() -> None:

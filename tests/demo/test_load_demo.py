@@ -49,9 +49,9 @@ PEOPLE, DEMO = demo.demo_rows(TODAY)
 LOADED = loaded_rows()
 # Tables that neither has rows of.
 EMPTY = frozenset(
-    """access_entry card_setup chain_root detachment dispute external_reference logo
-    practice_version printed_document refund sign_in_limit sign_in_link sign_in_request
-    stripe_event token""".split()
+    """access_entry card_setup chain_root detachment dispute external_reference installation logo
+    practice_version printed_document recovery refund sign_in_limit sign_in_link sign_in_request
+    stripe_event token unadopted_payment""".split()
 )
 
 

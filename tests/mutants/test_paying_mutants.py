@@ -103,10 +103,10 @@ def test_with_create_and_confirm_in_one_step_the_machine_fails(
         tokens[id_] = token
         return await drive(context, practice_id, id_, token)
 
-    async def at_once(self: Stripe, order: Any) -> Intent:
-        made = await create(self, order)
+    async def at_once(self: Stripe, account: str, order: Any) -> Intent:
+        made = await create(self, account, order)
         token = tokens[order.payment_id]
-        return await self.confirm(order.payment_id, order.account, made.id, token=token)
+        return await self.confirm(order.payment_id, account, made.id, token=token)
 
     monkeypatch.setattr(confirm, "advance", driven)
     monkeypatch.setattr(Stripe, "create", at_once)

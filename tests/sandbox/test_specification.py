@@ -299,7 +299,7 @@ async def test_seeds_of_a_demo_match_the_specification(double: Double) -> None:
         card = "pm_sandbox_1", "cus_sandbox_1", GOOD, (12, 2031), *name
         seeds.seed_saved_card(double.store, ACCOUNT, *card)
         for status in ("succeeded", "processing"):
-            facts = f"pi_sandbox_{status}", "01", 5_000, "USD"
+            facts = f"pi_sandbox_{status}", {"payment": "01"}, 5_000, "USD"
             seeds.seed_intent(double.store, ACCOUNT, *facts, status=status, created=1_700_000_000)
     for path in ("payment_intents", "charges", "payment_methods"):
         assert (await double.ask("GET", path))[1]["data"] != []

@@ -133,20 +133,20 @@ def at_the_double() -> Remote:
 
 
 def order(**facts: Any) -> Order:
-    return replace(Order(new_id(), new_id(), OWN, 10_000, "USD", None, False), **facts)
+    return replace(Order(new_id(), new_id(), new_id(), 10_000, "USD"), **facts)
 
 
 async def test_intent_is_created_once_under_its_key(remote: Remote) -> None:
     wanted = order()
-    first, again = await remote.stripe.create(wanted), await remote.stripe.create(wanted)
+    first, again = await remote.stripe.create(OWN, wanted), await remote.stripe.create(OWN, wanted)
     assert first == again
     assert (first.status, first.received_minor) == (IntentStatus.REQUIRES_PAYMENT_METHOD, 0)
 
 
 async def test_another_amount_makes_another_intent(remote: Remote) -> None:
     wanted = order()
-    first = await remote.stripe.create(wanted)
-    other = await remote.stripe.create(replace(wanted, amount_minor=20_000))
+    first = await remote.stripe.create(OWN, wanted)
+    other = await remote.stripe.create(OWN, replace(wanted, amount_minor=20_000))
     assert other.id != first.id
     _, found = await remote.ask("GET", f"payment_intents/{other.id}")
     assert found["amount"] == 20_000
@@ -154,7 +154,7 @@ async def test_another_amount_makes_another_intent(remote: Remote) -> None:
 
 async def test_confirmed_intent_has_moved_the_money_once(remote: Remote) -> None:
     wanted, token = order(), await remote.token(GOOD)
-    made = await remote.stripe.create(wanted)
+    made = await remote.stripe.create(OWN, wanted)
     paid = await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=token)
     assert (paid.status, paid.received_minor) == (IntentStatus.SUCCEEDED, 10_000)
     assert paid.card is not None
@@ -167,7 +167,7 @@ async def test_confirmed_intent_has_moved_the_money_once(remote: Remote) -> None
 
 async def test_declined_card_is_reported_by_the_intent(remote: Remote) -> None:
     wanted = order()
-    made = await remote.stripe.create(wanted)
+    made = await remote.stripe.create(OWN, wanted)
     with pytest.raises(Declined):
         await remote.stripe.confirm(
             wanted.payment_id, OWN, made.id, token=await remote.token(DECLINED)
@@ -181,7 +181,7 @@ async def test_declined_card_is_reported_by_the_intent(remote: Remote) -> None:
 
 async def test_canceled_intent_can_not_be_confirmed(remote: Remote) -> None:
     wanted = order()
-    made = await remote.stripe.create(wanted)
+    made = await remote.stripe.create(OWN, wanted)
     assert (await remote.stripe.cancel(OWN, made.id)).status is IntentStatus.CANCELED
     with pytest.raises(Rejected):
         await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=await remote.token(GOOD))
@@ -189,7 +189,7 @@ async def test_canceled_intent_can_not_be_confirmed(remote: Remote) -> None:
 
 async def test_3d_secure_waits_for_the_cardholder(remote: Remote) -> None:
     wanted = order()
-    made = await remote.stripe.create(wanted)
+    made = await remote.stripe.create(OWN, wanted)
     token = await remote.token(ASKS)
     waits = await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=token)
     assert waits.status is IntentStatus.REQUIRES_ACTION
@@ -201,7 +201,7 @@ async def test_confirmation_token_has_its_card_and_works_once(remote: Remote) ->
     card = await remote.stripe.token(OWN, token)
     assert (card.last4, card.name, card.zip) == ("4242", "Ana Prieto", "04101")
     first, second = order(), order()
-    made = [await remote.stripe.create(one) for one in (first, second)]
+    made = [await remote.stripe.create(OWN, one) for one in (first, second)]
     await remote.stripe.confirm(first.payment_id, OWN, made[0].id, token=token)
     with pytest.raises(Rejected):
         await remote.stripe.confirm(second.payment_id, OWN, made[1].id, token=token)
@@ -211,12 +211,12 @@ async def test_saved_card_pays_for_its_customer(remote: Remote) -> None:
     client = new_id()
     customer = await remote.stripe.customer(OWN, new_id(), client, 1)
     wanted = order(customer=customer, save_card=True)
-    made = await remote.stripe.create(wanted)
+    made = await remote.stripe.create(OWN, wanted)
     token = await remote.token(GOOD)
     saved = (await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=token)).card
     assert saved is not None
     again = order(customer=customer)
-    made = await remote.stripe.create(again)
+    made = await remote.stripe.create(OWN, again)
     method = saved.stripe_id
     paid = await remote.stripe.confirm(again.payment_id, OWN, made.id, method=method)
     assert paid.status is IntentStatus.SUCCEEDED
@@ -307,7 +307,7 @@ async def test_account_without_access_is_refused(remote: Remote) -> None:
 
 async def test_refund_is_made_once_under_its_key(remote: Remote) -> None:
     wanted = order()
-    made = await remote.stripe.create(wanted)
+    made = await remote.stripe.create(OWN, wanted)
     token = await remote.token(GOOD)
     await remote.stripe.confirm(wanted.payment_id, OWN, made.id, token=token)
     params, key = {"payment_intent": made.id, "amount": "4000"}, new_id()

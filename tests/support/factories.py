@@ -49,6 +49,7 @@ from models import (
     PracticeVersion,
     PrintedDocument,
     Receipt,
+    Recovery,
     Refund,
     Row,
     Session,
@@ -60,6 +61,7 @@ from models import (
     SuperbillDiagnosis,
     SuperbillLine,
     Token,
+    UnadoptedPayment,
 )
 
 
@@ -245,6 +247,18 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     Contact: {"name": "Robin Appleseed"},
     ContactRight: {"relation": "PARTNER", "sees_documents": True, "can_pay": False},
     PracticeVersion: {"version": 1},
+    Recovery: {
+        "restored_from": "1/1/1",
+        "restored_to": "1/2/1",
+        "began_at": NOON,
+        "ended_at": NOON,
+    },
+    UnadoptedPayment: {
+        "stripe_account": "acct_1",
+        "stripe_id": "pi_lost",
+        "received_minor": 1,
+        "found_at": NOON,
+    },
     AccessEntry: {
         "kind": "DASHBOARD",
         "name": "Monthly report",

@@ -32,7 +32,7 @@ TABLES = (
     "printed_document chain_link chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
-    "dispute receipt refund allocation ledger_entry"
+    "dispute receipt refund allocation ledger_entry installation recovery unadopted_payment"
 ).split()
 APPEND_ONLY = (
     "access_entry printed_document receipt allocation ledger_entry chain_link chain_root"
@@ -1014,6 +1014,7 @@ def upgrade() -> None:
         "invoice_id IS NOT NULL",
         unique=True,
     )
+    create_recovery_tables()
     for table in ("client", "contact"):
         op.create_index(f"ix_{table}_mailbox", table, ["mailbox"])
     due_on = sa.text(DUE_OR_NEVER)
@@ -1022,6 +1023,41 @@ def upgrade() -> None:
         set_append_only(table)
     for statement in TRIGGERS[op.get_context().dialect.name]:
         op.execute(statement)
+
+
+def create_recovery_tables() -> None:
+    """Create the tables of a restored database."""
+    create_table(
+        "installation",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.CheckConstraint("id = 1", name="one_row"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    create_table(
+        "recovery",
+        *key(),
+        sa.Column("restored_from", sa.Text(), nullable=False),
+        sa.Column("restored_to", sa.Text(), nullable=False),
+        sa.Column("began_at", Instant(), nullable=False),
+        sa.Column("numbers_moved_at", Instant(), nullable=True),
+        sa.Column("ended_at", Instant(), nullable=True),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    partial_index("uq_recovery_open", "recovery", ["practice_id"], "ended_at IS NULL", unique=True)
+    create_table(
+        "unadopted_payment",
+        *key(),
+        sa.Column("stripe_account", Word, nullable=False),
+        sa.Column("stripe_id", Word, nullable=False),
+        sa.Column("received_minor", sa.BigInteger(), nullable=False),
+        sa.Column("found_at", Instant(), nullable=False),
+        sa.CheckConstraint("received_minor >= 0", name="received_positive"),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+        sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
 
 
 def create_table(name: str, *items: sa.schema.SchemaItem) -> None:

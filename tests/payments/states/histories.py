@@ -61,7 +61,7 @@ def check_end_stays(before: PaymentState, after: PaymentState) -> None:
 class Announcing:
     """Stripe, as far as a payment is announced there."""
 
-    async def create(self, order: Any) -> Intent:
+    async def create(self, _: str, order: Any) -> Intent:
         return intent_of(order.payment_id, IntentStatus.REQUIRES_CONFIRMATION, None)
 
 
@@ -70,8 +70,8 @@ def intent_of(payment_id: str, status: IntentStatus, decline: DeclineReason | No
     at = dt.datetime(2026, 3, 15, 11, tzinfo=dt.UTC)
     return Intent(
         id=f"pi_{payment_id}",
-        payment_id=payment_id,
-        practice_id=None,
+        order=None,
+        created=at,
         status=status,
         received_minor=received,
         client_secret="secret",

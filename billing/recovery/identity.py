@@ -1,0 +1,65 @@
+"""The database's identity: a stored one that is copied by a backup, and an actual one that is not.
+
+On PostgreSQL the actual identity consists of the cluster, the database, and the table that stores
+it. Each restore of a dump makes at least one of them anew. An SQLite file has no identity of its
+own, so `portal backup` writes another one into the copy.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from models import Installation
+from models.ids import new_id
+from models.upsert import insert_into
+
+ON_SQLITE = "sqlite"
+ON_POSTGRES = text(
+    "SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
+    " (SELECT oid FROM pg_database WHERE datname = current_database()),"
+    " to_regclass('installation')::oid)"
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The identity that the rows were served under, and that of the database they are in now."""
+
+    stored: str
+    actual: str
+
+    @property
+    def is_restored(self) -> bool:
+        return self.stored != self.actual
+
+
+async def actual_identity(conn: AsyncConnection) -> str:
+    if conn.dialect.name == "sqlite":
+        return ON_SQLITE
+    found: str = (await conn.execute(ON_POSTGRES)).scalar_one()
+    return found
+
+
+async def read_identity(conn: AsyncConnection) -> Identity:
+    """Return the database's identity. Store the actual one in a database that has none yet."""
+    actual = await actual_identity(conn)
+    new = insert_into(conn, Installation).values(id=1, identity=actual)
+    await conn.execute(new.on_conflict_do_nothing())
+    return Identity((await conn.execute(select(Installation.identity))).scalar_one(), actual)
+
+
+async def identity_of(engine: AsyncEngine) -> Identity:
+    async with engine.begin() as conn:
+        return await read_identity(conn)
+
+
+async def accept_identity(conn: AsyncConnection, identity: Identity) -> None:
+    """Store the actual identity: the rows are those of this database from now on."""
+    mine = Installation.identity == identity.stored
+    await conn.execute(update(Installation).where(mine).values(identity=identity.actual))
+
+
+def backup_identity() -> str:
+    """Return the identity of a new backup of an SQLite file."""
+    return f"backup {new_id()}"
