@@ -208,6 +208,7 @@ CALLS = (
     ),
     # -- customers --
     post("/v1/customers", "customer", customers.create_customer, metadata=Metadata(), **EXPAND),
+    listing("/v1/customers", "customer", "customer", **CREATED),
     read("/v1/customers/{customer}", "customer", customers.get_customer, **EXPAND),
     call("DELETE", "/v1/customers/{customer}", "customer", customers.delete),
     read(

@@ -43,7 +43,12 @@ async def start_setup(context: PaymentContext, holder: Holder) -> Setup:
             context,
             holder,
             lambda customer: context.stripe.prepare(
-                holder.account, holder.practice_id, holder.client_id, setup_id, customer
+                holder.account,
+                holder.practice_id,
+                holder.client_id,
+                setup_id,
+                customer,
+                CONSENT_VERSION,
             ),
         )
     except StripeTrouble:

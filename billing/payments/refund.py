@@ -5,6 +5,7 @@ response is resumed by its key. Without a key, a refund of the same amount as an
 refused, since it may be the same refund requested twice.
 """
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,8 @@ async def refund_payment(
             paid.stripe_id,
             asked.amount_minor,
             paid.currency,
+            key_hash=hash_of_key(paid.id, asked.key),
+            invoice_id=asked.invoice_id,
         )
     except Rejected as rejected:
         await delete_refund(context, asked)
@@ -131,13 +134,22 @@ async def begin_refund(
 def find_refund(refunds: list[Row[Any]], key: str) -> Row[Any] | None:
     """Return the refund with this key or id. An id can't begin another refund."""
     for one in refunds:
-        if key in (one.key, f"{PREFIX}{one.id}"):
+        known = one.key, f"{PREFIX}{one.id}"
+        if key in known or one.key == hash_of_key(one.payment_id, key):
             return one
     if key.startswith(PREFIX):
         raise NotRefunded(
             f"The payment has no refund {key}: if Stripe refused it, nothing was given back."
         )
     return None
+
+
+def hash_of_key(payment_id: str, key: str) -> str:
+    """Return the hash of an operator's key, in the form of an id: Stripe is told no more of a key.
+
+    It is the key of a refund that was adopted after a restore.
+    """
+    return str(uuid.uuid5(uuid.UUID(payment_id), key))
 
 
 def refuse_repeated(refunds: list[Row[Any]], minor: int, key: str | None) -> None:

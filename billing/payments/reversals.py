@@ -7,7 +7,7 @@ the rows is not written: Stripe is asked again.
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ from models import (
     Dispute,
     DisputeState,
     EntryKind,
+    Invoice,
     LedgerEntry,
     PaymentState,
     Refund,
@@ -47,6 +48,8 @@ DESCRIPTIONS = {
     EntryKind.REFUND: ("Refund", "Refund that failed"),
     EntryKind.DISPUTE: ("Payment disputed", "Dispute won"),
 }
+
+NOTHING_KNOWN: Mapping[str, Any] = {}
 
 log = logging.getLogger("portal.payments")
 
@@ -189,11 +192,20 @@ async def write_refund(book: Book, refund: Refunded) -> Settled:
     if refund.refund_id is not None:
         known |= (Refund.id == refund.refund_id) & Refund.stripe_id.is_(None)
     facts = {"amount_minor": refund.amount_minor, "refunded_at": refund.created}
-    row, state = await upsert_reversal(book, Refund, known, refund.id, refund.state, facts)
+    lost = await lost_refund(book, refund) if refund.refund_id is not None else {}
+    row, state = await upsert_reversal(book, Refund, known, refund.id, refund.state, facts, lost)
     holds = state is not RefundState.FAILED
     minor = row["amount_minor"]
     chosen = row.get("invoice_id")
     return Settled(EntryKind.REFUND, row["id"], refund.id, minor, refund.created, holds, chosen)
+
+
+async def lost_refund(book: Book, refund: Refunded) -> dict[str, Any]:
+    """Return the values of a refund that was requested here before the database was restored."""
+    own = Invoice.practice_id == book.paid.practice_id, Invoice.client_id == book.paid.client_id
+    chosen = select(Invoice.id).where(*own, Invoice.id == refund.invoice_id)
+    invoice_id = await book.conn.scalar(chosen) if refund.invoice_id is not None else None
+    return {"id": refund.refund_id, "key": refund.key_hash, "invoice_id": invoice_id}
 
 
 async def write_dispute(book: Book, dispute: Disputed) -> Settled:
@@ -243,10 +255,12 @@ async def upsert_reversal(
     stripe_id: str,
     state: RefundState | DisputeState,
     facts: dict[str, Any],
+    lost: Mapping[str, Any] = NOTHING_KNOWN,
 ) -> tuple[dict[str, Any], RefundState | DisputeState]:
     """Update a row from Stripe's result and return its columns, and its state.
 
     A final state stays, and no state goes back to an earlier one: the row then stays unchanged.
+    `lost` are further values of a new row.
     """
     result = await book.conn.execute(select(table.__table__).where(*book.mine(table), known))
     before = result.first()
@@ -254,7 +268,7 @@ async def upsert_reversal(
     times = {"created_at": book.now, "changed_at": book.now}
     if before is None:
         row = book.own | named | first(state) | facts | times
-        row |= {"id": new_id(), "payment_id": book.paid.id}
+        row |= {"id": new_id(), "payment_id": book.paid.id, **lost}
         await book.write(insert(table).values(row))
         return row, state
     row = dict(before._mapping)

@@ -6,10 +6,11 @@ transaction, so a process that ends in between leaves all of a payment or nothin
 """
 
 import enum
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.audit_log import record
@@ -22,6 +23,7 @@ from billing.payments.reconcile import converge
 from billing.payments.rows import claim_columns
 from billing.payments.settle import record_success
 from billing.payments.states import first
+from billing.stripe import Rejected
 from billing.stripe.objects import Intent, IntentStatus, Order
 from models import (
     ACTIVE_STATES,
@@ -75,14 +77,20 @@ class Adoption:
         return own & (Payment.id == self.order.payment_id)
 
 
-async def adopt(context: PaymentContext, account: str, lost: Intent) -> Outcome:
+async def adopt(
+    context: PaymentContext, account: str, intent_id: str, *, client_id: str | None = None
+) -> Outcome:
     """Adopt a payment, and have the protocol end it if it can. Raise Unknown or Rejected if Stripe
     gives no result.
+
+    With `client_id` it is adopted for this client, and pays the client's balance.
     """
-    intent = await context.stripe.intent(account, lost.id)
+    intent = await context.stripe.intent(account, intent_id)
     assert intent.order is not None
-    adoption = Adoption(account, intent, intent.order)
-    order = adoption.order
+    order = intent.order
+    if client_id is not None:
+        order = replace(order, client_id=client_id, invoice_id=None)
+    adoption = Adoption(account, intent, order)
     async with client_lock(context, order.practice_id, order.client_id) as conn:
         outcome = await write_adoption(context, conn, adoption)
     if outcome in (Outcome.ADOPTED, Outcome.WITHOUT_INVOICE):
@@ -90,6 +98,9 @@ async def adopt(context: PaymentContext, account: str, lost: Intent) -> Outcome:
         if outcome is Outcome.WITHOUT_INVOICE:
             # What has not been charged yet can't be paid either.
             await cancel_or_settle(context, order.practice_id, order.payment_id)
+    if outcome is Outcome.NO_CLIENT and intent.status in MAY_MOVE:
+        with suppress(Rejected):
+            await context.stripe.cancel(account, intent_id)
     return outcome
 
 
@@ -132,6 +143,9 @@ async def write_adoption(
     elif before is None and not is_invoice_lost and adoption.intent.status in MAY_MOVE:
         await claim(conn, order)
     await stamp(conn, order.practice_id, order.payment_id)
+    reported = UnadoptedPayment.practice_id == order.practice_id
+    of_payment = UnadoptedPayment.id == order.payment_id
+    await conn.execute(delete(UnadoptedPayment).where(reported, of_payment))
     return Outcome.WITHOUT_INVOICE if is_invoice_lost or unused else Outcome.ADOPTED
 
 
@@ -158,6 +172,7 @@ async def insert_payment(
 ) -> None:
     """Insert the payment as it was when its PaymentIntent was created."""
     order, intent, now = adoption.order, adoption.intent, context.now()
+    card = intent.card
     time_zone: str = (
         await conn.execute(select(Practice.time_zone).where(Practice.id == order.practice_id))
     ).scalar_one()
@@ -171,6 +186,8 @@ async def insert_payment(
             **first(PaymentState.CREATED),
             amount_minor=order.amount_minor,
             payment_method_id=await card_on_file(conn, adoption),
+            card_brand=card.brand if card else None,
+            card_last4=card.last4 if card else None,
             stripe_account=adoption.account,
             created_at=intent.created,
             created_on=local_day(intent.created, time_zone),

@@ -32,10 +32,11 @@ class NotBackedUp(Exception):
 
 
 async def back_up(source: Path, target: Path) -> None:
-    """Write a verified backup of a file. Raise NotBackedUp if there is a file of this name, or if
-    the copy is damaged.
+    """Write a verified backup of a file, or restore the file from one. Raise NotBackedUp if there
+    is a file of this name, or if the copy is damaged.
 
-    Until then the copy has another name, and it is removed if it is not to be kept.
+    Until then the copy has another name, and it is removed if it is not to be kept. Either copy is
+    marked, so that it is not served before its recovery.
     """
     with temporary_copy(target) as copy:
         await asyncio.to_thread(copy_marked, source, copy)

@@ -4,7 +4,6 @@ Each step finds out by itself whether it is done, so an interrupted recovery is 
 """
 
 import datetime as dt
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +18,7 @@ from billing.payments.reversals import reverse
 from billing.payments.stripe_accounts import accounts
 from billing.payments.webhook_inbox import paid_by
 from billing.recovery.adoption import Outcome, adopt, finish, unfinished_here
+from billing.recovery.cards import adopt_customer, adopt_setup
 from billing.recovery.identity import Identity, accept_identity, identity_of
 from billing.recovery.lost_payments import STILL, unknown_here
 from billing.recovery.numbers import Moved, move_numbers
@@ -29,10 +29,11 @@ from billing.recovery.recoveries import (
     open_recovery,
 )
 from billing.stripe import Forbidden, StripeTrouble
-from billing.stripe.objects import Disputed, Intent, Refunded
+from billing.stripe.objects import Disputed, Intent, Refunded, Setup
 from models import Practice, UnadoptedPayment
 
-log = logging.getLogger("portal.payments")
+# The objects of a client's account at Stripe.
+Created = Intent | Setup | Refunded | Disputed
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,17 @@ class Recovering:
             elif payment.id not in moving:
                 await converge(self.context, payment)
 
+    async def adopt_created(self, one: Created) -> None:
+        if isinstance(one, Intent):
+            await self.adopt_lost(one)
+        elif isinstance(one, Setup):
+            if one.practice_id == self.practice_id:
+                await adopt_setup(self.context, self.account, one)
+        else:
+            await self.reverse_until(one)
+
     async def adopt_lost(self, intent: Intent) -> None:
-        outcome = await adopt(self.context, self.account, intent)
+        outcome = await adopt(self.context, self.account, intent.id)
         if outcome in (Outcome.ADOPTED, Outcome.WITHOUT_INVOICE):
             self.report.adopted += 1
         if outcome is not Outcome.ADOPTED:
@@ -187,22 +197,25 @@ async def recover_account(
     intents: Sequence[Intent],
     since: dt.datetime | None,
 ) -> None:
-    """Adopt payments, refunds and disputes in the order in which they happened.
+    """Adopt customers, and then payments, refunds, disputes and card forms in the order in which
+    they were created.
 
     So each payment finds the invoices due that it found before. Then the daily comparison updates
     all that may have changed since the backup.
     """
     recovering = Recovering(context, report, account)
+    for customer in await context.stripe.customers(account, since):
+        if customer.practice_id == report.practice_id:
+            await adopt_customer(context, account, customer)
     await recovering.end_unfinished(intents)
-    lost = await unknown_here(context, report.practice_id, intents)
-    refunds = await context.stripe.refunds(account, since=since)
-    disputes = await context.stripe.disputes(account, since=since)
-    events: list[Intent | Refunded | Disputed] = [*lost, *refunds, *disputes]
+    events: list[Created] = [
+        *await unknown_here(context, report.practice_id, intents),
+        *await context.stripe.refunds(account, since=since),
+        *await context.stripe.disputes(account, since=since),
+        *await context.stripe.setups(account, since),
+    ]
     for one in sorted(events, key=lambda event: (event.created, event.id)):
-        if isinstance(one, Intent):
-            await recovering.adopt_lost(one)
-        else:
-            await recovering.reverse_until(one)
+        await recovering.adopt_created(one)
     await compare_account(context, report.practice_id, account, since or context.now() - OVERLAP)
 
 
@@ -229,8 +242,19 @@ def problem_of(account: str, intent: Intent, outcome: Outcome) -> Problem:
     return Problem(account, intent.id, reasons[outcome])
 
 
-async def unadopted(context: PaymentContext, practice_id: str) -> Sequence[Row[Any]]:
-    """Return the payments that a recovery could not adopt."""
-    rows = select(UnadoptedPayment.__table__).where(UnadoptedPayment.practice_id == practice_id)
+class NotAssigned(Exception):
+    """The payment is unchanged. The text gives the reason."""
+
+
+async def assign(context: PaymentContext, practice_id: str, intent_id: str, client_id: str) -> None:
+    """Adopt a payment whose own client is not in the database for another client."""
+    rows = select(UnadoptedPayment.stripe_account).where(
+        UnadoptedPayment.practice_id == practice_id, UnadoptedPayment.stripe_id == intent_id
+    )
     async with context.engine.connect() as conn:
-        return (await conn.execute(rows.order_by(UnadoptedPayment.id))).all()
+        account = await conn.scalar(rows)
+    if account is None:
+        raise NotAssigned(f"No payment {intent_id} waits for a client of pra_{practice_id}.")
+    outcome = await adopt(context, account, intent_id, client_id=client_id)
+    if outcome is Outcome.CLIENT_BUSY:
+        raise NotAssigned(f"cli_{client_id} has another payment under way: try again later.")

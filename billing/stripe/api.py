@@ -1,15 +1,13 @@
 """Stripe's API: the calls that this project makes. Responses are returned as our own values."""
 
-import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import stripe
 
-from billing.payments.status import OWN
 from billing.stripe import webhook_signatures
 from billing.stripe.calls import (
     Missing,
@@ -18,21 +16,19 @@ from billing.stripe.calls import (
     call_repeatedly,
     request_options,
     sdk_services,
+    to_dict,
 )
 from billing.stripe.currencies import to_stripe
+from billing.stripe.lists import StripeLists
 from billing.stripe.objects import (
     Card,
-    Disputed,
     Event,
     Intent,
-    NotAnEvent,
     Order,
     Refunded,
     Setup,
-    hint,
     order_metadata,
     parse_card,
-    parse_dispute,
     parse_intent,
     parse_refund,
     parse_setup,
@@ -42,43 +38,25 @@ if TYPE_CHECKING:
     from stripe.params import (
         ConfirmationTokenRetrieveParams,
         CustomerCreateParams,
-        CustomerPaymentMethodListParams,
         CustomerRetrieveParams,
-        DisputeListParams,
-        EventListParams,
         PaymentIntentCancelParams,
         PaymentIntentConfirmParams,
         PaymentIntentCreateParams,
-        PaymentIntentListParams,
         PaymentIntentRetrieveParams,
         PaymentMethodDetachParams,
         PaymentMethodRetrieveParams,
         RefundCreateParams,
-        RefundListParams,
         SetupIntentCancelParams,
         SetupIntentCreateParams,
         SetupIntentRetrieveParams,
     )
 
 CONFIRM_TIMEOUT_S, TIMEOUT_S = 20.0, 10.0
-# The largest page of a list.
-PAGE_SIZE = 100
 # Objects returned with a PaymentIntent: its card, and the charge with its time.
 WHOLE = ["payment_method", "latest_charge"]
-# The events that are listed in case one was lost. Stripe accepts at most twenty names.
-EVENT_TYPES = [
-    *(f"payment_intent.{end}" for end in ("succeeded", "payment_failed", "canceled")),
-    *(f"payment_intent.{end}" for end in ("processing", "requires_action")),
-    *(f"setup_intent.{end}" for end in ("succeeded", "setup_failed", "canceled")),
-    *(f"payment_method.{end}" for end in ("detached", "updated", "automatically_updated")),
-    *(f"refund.{end}" for end in ("created", "updated", "failed")),
-    *(f"charge.dispute.{end}" for end in ("created", "updated", "closed")),
-    *(f"charge.dispute.{end}" for end in ("funds_withdrawn", "funds_reinstated")),
-    "customer.deleted",
-]
 
 
-class Stripe:
+class Stripe(StripeLists):
     """Stripe's API, over one HTTP client of one event loop."""
 
     def __init__(
@@ -179,20 +157,6 @@ class Stripe:
             )
         )
 
-    async def intents(self, account: str, since: dt.datetime | None) -> list[Intent]:
-        """Return this project's PaymentIntents created since a time or all, the oldest first."""
-
-        async def page(after: str | None) -> Any:
-            params: PaymentIntentListParams = {"limit": PAGE_SIZE}
-            if since:
-                params["created"] = {"gte": unix(since)}
-            if after:
-                params["starting_after"] = after
-            return await self.api.payment_intents.list_async(params, request_options(account))
-
-        intents = [parse_intent(one) for one in await collect(page)]
-        return [intent for intent in intents if intent.order is not None]
-
     # -- cards -------------------------------------------------------------------------------------
 
     async def customer(self, account: str, practice_id: str, client_id: str, number: int) -> str:
@@ -220,18 +184,6 @@ class Stripe:
             return False
         return not to_dict(found).get("deleted")
 
-    async def cards(self, account: str, customer: str) -> list[Card]:
-        """Return the cards that are attached to a customer. Raise Missing if it was deleted."""
-
-        async def page(after: str | None) -> Any:
-            params: CustomerPaymentMethodListParams = {"limit": PAGE_SIZE, "type": "card"}
-            if after:
-                params["starting_after"] = after
-            found = self.api.customers.payment_methods
-            return await found.list_async(customer, params, request_options(account))
-
-        return [parse_card(one) for one in await collect(page)]
-
     async def token(self, account: str, token_id: str) -> Card:
         """Return the card of a page's confirmation token. Raise Rejected if the token is not of a
         card.
@@ -247,14 +199,25 @@ class Stripe:
         return parse_card(preview)
 
     async def prepare(
-        self, account: str, practice_id: str, client_id: str, setup_id: str, customer: str
+        self,
+        account: str,
+        practice_id: str,
+        client_id: str,
+        setup_id: str,
+        customer: str,
+        consent_version: str,
     ) -> Setup:
-        """Create a SetupIntent for a page's form; its metadata names the client."""
+        """Create a SetupIntent for a page's form; its metadata names the client and the form."""
         params: SetupIntentCreateParams = {
             "customer": customer,
             "usage": "on_session",
             "payment_method_types": ["card"],
-            "metadata": {"client": client_id, "practice": practice_id},
+            "metadata": {
+                "client": client_id,
+                "practice": practice_id,
+                "setup": setup_id,
+                "consent": consent_version,
+            },
         }
         create, key = self.api.setup_intents.create_async, f"{setup_id}-setup"
         made = await call_repeatedly(
@@ -311,98 +274,28 @@ class Stripe:
         intent_id: str,
         amount_minor: int,
         currency: str,
+        *,
+        key_hash: str,
+        invoice_id: str | None,
     ) -> Refunded:
         """Refund an amount of a payment, once for each refund id."""
+        named = {"refund": refund_id, "practice": practice_id, "key": key_hash}
+        if invoice_id is not None:
+            named["invoice"] = invoice_id
         params: RefundCreateParams = {
             "payment_intent": intent_id,
             "amount": to_stripe(amount_minor, currency),
-            "metadata": {"refund": refund_id, "practice": practice_id},
+            "metadata": named,
         }
-        create, named = self.slow_api.refunds.create_async, f"{refund_id}-refund"
+        create, key = self.slow_api.refunds.create_async, f"{refund_id}-refund"
         return parse_refund(
-            to_dict(await call_once(lambda: create(params, request_options(account, named))))
+            to_dict(await call_once(lambda: create(params, request_options(account, key))))
         )
 
-    async def refunds(
-        self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
-    ) -> list[Refunded]:
-        """Return refunds, the oldest first: of a PaymentIntent, or those created since a time."""
-
-        async def page(after: str | None) -> Any:
-            params: RefundListParams = {"limit": PAGE_SIZE}
-            if intent_id:
-                params["payment_intent"] = intent_id
-            if since:
-                params["created"] = {"gte": unix(since)}
-            if after:
-                params["starting_after"] = after
-            return await self.api.refunds.list_async(params, request_options(account))
-
-        return [parse_refund(one) for one in await collect(page)]
-
-    async def disputes(
-        self, account: str, *, intent_id: str | None = None, since: dt.datetime | None = None
-    ) -> list[Disputed]:
-        """Return disputes, the oldest first: of a PaymentIntent, or those created since a time."""
-
-        async def page(after: str | None) -> Any:
-            params: DisputeListParams = {"limit": PAGE_SIZE}
-            if intent_id:
-                params["payment_intent"] = intent_id
-            if since:
-                params["created"] = {"gte": unix(since)}
-            if after:
-                params["starting_after"] = after
-            return await self.api.disputes.list_async(params, request_options(account))
-
-        return [parse_dispute(one) for one in await collect(page)]
-
     # -- events ------------------------------------------------------------------------------------
-
-    async def events(self, account: str, since: dt.datetime) -> list[Event]:
-        """Return the events since a time, the oldest first. Stripe keeps them for thirty days."""
-
-        async def page(after: str | None) -> Any:
-            params: EventListParams = {
-                "limit": PAGE_SIZE,
-                "created": {"gte": unix(since)},
-                "types": EVENT_TYPES,
-            }
-            if after:
-                params["starting_after"] = after
-            return await self.api.events.list_async(params, request_options(account))
-
-        named = None if account == OWN else account
-        found: list[Event] = []
-        for one in await collect(page):
-            # An unreadable event must not stop the others.
-            with contextlib.suppress(NotAnEvent):
-                found.append(hint(one, named))
-        return found
 
     def event(self, body: bytes, signature: str | None, now: dt.datetime) -> Event:
         """Return the event of a webhook that Stripe has signed just now. Raise NotAnEvent
         otherwise.
         """
         return webhook_signatures.event(body, signature, self.webhook_secrets, now)
-
-
-async def collect(page: Callable[[str | None], Awaitable[Any]]) -> list[dict[str, Any]]:
-    """Return the objects of all pages of a list in reverse, since Stripe lists the newest first."""
-    found: list[dict[str, Any]] = []
-    after: str | None = None
-    while True:
-        answer = to_dict(await call_repeatedly(lambda _: page(after)))  # noqa: B023 - awaited at once
-        found += answer["data"]
-        if not answer["has_more"]:
-            return found[::-1]
-        after = found[-1]["id"]
-
-
-def unix(moment: dt.datetime) -> int:
-    return int(moment.timestamp())
-
-
-def to_dict(answer: Any) -> dict[str, Any]:
-    made: dict[str, Any] = answer.to_dict()
-    return made

@@ -18,7 +18,7 @@ import httpx
 import stripe
 
 from billing.payments.status import OWN
-from billing.stripe.objects import decline_reason
+from billing.stripe.declines import decline_reason
 from billing.stripe.release import API_VERSION
 from models import DeclineReason
 
@@ -175,3 +175,8 @@ def trouble(error: Exception) -> StripeTrouble:
 def plain_error(error: stripe.StripeError) -> Mapping[str, Any]:
     body = error.json_body
     return body.get("error", {}) if isinstance(body, dict) else {}
+
+
+def to_dict(answer: Any) -> dict[str, Any]:
+    made: dict[str, Any] = answer.to_dict()
+    return made

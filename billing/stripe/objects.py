@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from billing.stripe.currencies import from_stripe
+from billing.stripe.declines import parse_decline
 from models import CardBrand, DeclineReason, DisputeState, RefundState
 from models.ids import UUID
 
@@ -71,7 +72,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Intent:
-    """A PaymentIntent. `decline` is the reason why its last try failed.
+    """A PaymentIntent. `decline` is the reason why its last try failed, and `card` then the card.
 
     `order` is the payment that it was created for: an intent of another program has none.
     `created` is by Stripe's clock, and so is `charged_at`, the time of the charge.
@@ -102,25 +103,44 @@ class SetupStatus(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Setup:
-    """A SetupIntent. Its metadata names the client; `decline` is the reason why its last try
-    failed.
+    """A SetupIntent. Its metadata names the client, the practice, our id of the form, and the
+    version of the consent text. `decline` is the reason why its last try failed.
     """
 
     id: str
+    created: dt.datetime
     status: SetupStatus
     client_secret: str
     client_id: str | None
+    practice_id: str | None
+    setup_id: str | None
+    consent_version: str | None
     decline: DeclineReason | None
     card: Card | None
 
 
 @dataclass(frozen=True)
+class CustomerFacts:
+    """A client's customer."""
+
+    id: str
+    created: dt.datetime
+    client_id: str
+    practice_id: str
+
+
+@dataclass(frozen=True)
 class Refunded:
-    """A refund. `refund_id` is our id, if it was requested here. `created` is by Stripe's clock."""
+    """A refund. `created` is by Stripe's clock.
+
+    A refund that was requested here has our id, the hash of its key, and the chosen invoice.
+    """
 
     id: str
     intent_id: str | None
     refund_id: str | None
+    key_hash: str | None
+    invoice_id: str | None
     amount_minor: int
     state: RefundState
     created: dt.datetime
@@ -172,7 +192,7 @@ def parse_intent(data: Mapping[str, Any]) -> Intent:
         from_stripe(data.get("amount_received") or 0, currency),
         data.get("client_secret") or "",
         parse_decline(data.get("last_payment_error")),
-        attached_card(data),
+        attached_card(data) or attached_card(data.get("last_payment_error") or {}),
         from_unix(charge["created"]) if isinstance(charge, Mapping) else None,
     )
 
@@ -197,8 +217,7 @@ def parse_order(data: Mapping[str, Any]) -> Order | None:
     )
     if payment_id is None or practice_id is None or client_id is None:
         return None
-    currency, told = str(data["currency"]).upper(), data["metadata"]
-    consent = told.get("consent")
+    currency = str(data["currency"]).upper()
     return Order(
         payment_id,
         practice_id,
@@ -208,20 +227,32 @@ def parse_order(data: Mapping[str, Any]) -> Order | None:
         metadata(data, "invoice"),
         reference(data.get("customer")),
         bool(data.get("setup_future_usage")),
-        told.get("default") == DEFAULT,
-        consent if is_name(consent) else None,
+        data["metadata"].get("default") == DEFAULT,
+        consent_version(data),
     )
 
 
 def parse_setup(data: Mapping[str, Any]) -> Setup:
     return Setup(
         data["id"],
+        from_unix(data["created"]),
         known_status(SetupStatus, data),
         data.get("client_secret") or "",
         metadata(data, "client"),
+        metadata(data, "practice"),
+        metadata(data, "setup"),
+        consent_version(data),
         parse_decline(data.get("last_setup_error")),
         attached_card(data),
     )
+
+
+def parse_customer(data: Mapping[str, Any]) -> CustomerFacts | None:
+    """Return a client's customer; None for another program's."""
+    client_id, practice_id = metadata(data, "client"), metadata(data, "practice")
+    if client_id is None or practice_id is None:
+        return None
+    return CustomerFacts(data["id"], from_unix(data["created"]), client_id, practice_id)
 
 
 def attached_card(data: Mapping[str, Any]) -> Card | None:
@@ -258,6 +289,8 @@ def parse_refund(data: Mapping[str, Any]) -> Refunded:
         data["id"],
         reference(data.get("payment_intent")),
         metadata(data, "refund"),
+        metadata(data, "key"),
+        metadata(data, "invoice"),
         from_stripe(data["amount"], data["currency"]),
         REFUND_STATES.get(data.get("status") or "", RefundState.PENDING),
         from_unix(data["created"]),
@@ -301,6 +334,12 @@ def metadata(data: Mapping[str, Any], name: str) -> str | None:
     return found if isinstance(found, str) and UUID.fullmatch(found) else None
 
 
+def consent_version(data: Mapping[str, Any]) -> str | None:
+    """Return the version of the consent text from an object's metadata."""
+    found = (data.get("metadata") or {}).get("consent")
+    return found if is_name(found) else None
+
+
 def reference(data: Any) -> str | None:
     """Return the id of another object, which the response may include as a whole."""
     return data.get("id") if isinstance(data, Mapping) else data
@@ -314,29 +353,6 @@ def brand(name: str) -> CardBrand:
     with contextlib.suppress(ValueError):
         return CardBrand(name.upper())
     return CardBrand.OTHER
-
-
-DECLINES = {
-    "insufficient_funds": DeclineReason.INSUFFICIENT_FUNDS,
-    "expired_card": DeclineReason.EXPIRED_CARD,
-    "incorrect_cvc": DeclineReason.INCORRECT_CVC,
-    "invalid_cvc": DeclineReason.INCORRECT_CVC,
-    "incorrect_zip": DeclineReason.INCORRECT_ZIP,
-    "authentication_required": DeclineReason.AUTHENTICATION_FAILED,
-    "payment_intent_authentication_failure": DeclineReason.AUTHENTICATION_FAILED,
-    "setup_intent_authentication_failure": DeclineReason.AUTHENTICATION_FAILED,
-}
-
-
-def parse_decline(failed: Mapping[str, Any] | None) -> DeclineReason | None:
-    """Return the reason of an intent's last error, if it has one."""
-    return decline_reason(failed.get("code"), failed.get("decline_code")) if failed else None
-
-
-def decline_reason(code: str | None, decline_code: str | None) -> DeclineReason:
-    """Return the reason to disclose. A lost, stolen or fraudulent card looks like any other."""
-    known = DECLINES.get(decline_code or "") or DECLINES.get(code or "")
-    return known or DeclineReason.GENERIC
 
 
 # The types of objects that are read for an event. For a charge, a refund or a dispute the payment

@@ -362,6 +362,34 @@ def reconcile(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+) -> None:
+    """Write a verified backup of an SQLite database, which may be served meanwhile.
+
+    PostgreSQL is backed up by its own programs: docs/operations.md, Backup and restore.
+    """
+    from server.cli import backup
+
+    typer.echo(run(backup.write_backup(settings_from_environment(), file)))
+
+
+@app.command()
+def restore(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A file of `portal backup`.")
+    ],
+) -> None:
+    """Restore an SQLite database from a verified backup, in the place of none.
+
+    It is served after `portal recover` alone.
+    """
+    from server.cli import backup
+
+    typer.echo(run(backup.restore_backup(settings_from_environment(), file)))
+
+
+@app.command()
 def recover(
     restored: Annotated[
         bool,
@@ -376,6 +404,13 @@ def recover(
             "--moved", help="Only accept a database that was moved: nothing was written since."
         ),
     ] = False,
+    assign: Annotated[
+        str | None,
+        typer.Option(
+            metavar="pi_…=cli_…",
+            help="Only adopt a reported payment, whose client is lost, for another client.",
+        ),
+    ] = None,
 ) -> None:
     """Recover a database that was restored from a backup, before it is served.
 
@@ -386,7 +421,9 @@ def recover(
     from server.cli import recover
 
     settings = settings_from_environment()
-    if moved:
+    if assign is not None:
+        typer.echo(run(recover.assign_payment(settings, assign)))
+    elif moved:
         typer.echo(run(recover.accept_move(settings)))
     elif not run(recover.recover(settings, typer.echo, restored=restored)):
         raise typer.Exit(1)

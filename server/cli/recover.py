@@ -1,14 +1,20 @@
 """The command `portal recover`: adopts what Stripe has and a restored database has not."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from sqlalchemy import select
 
 from billing.payments.context import PaymentContext
 from billing.recovery.identity import accept_identity, read_identity
-from billing.recovery.recover import Report, recover_all
-from models import DocumentKind
+from billing.recovery.recover import NotAssigned, Report, assign, recover_all
+from billing.stripe import StripeTrouble
+from models import Client, DocumentKind
+from planner.deferred import FieldError
+from resolvers.ids import bare
 from server import recovery_check
 from server.cli.operators import operator
-from server.cli.payments import all_accounts, context_of
+from server.cli.payments import NotDone, all_accounts, context_of
 from server.cli.single_process import sole_server
 from server.settings import Settings
 
@@ -66,3 +72,32 @@ async def refuse_if_lost(context: PaymentContext) -> None:
     unanswered = await recovery_check.refuse_lost_payments(context, accounts)
     if unanswered:
         raise recovery_check.NotRecovered(unanswered[0])
+
+
+async def assign_payment(settings: Settings, assignment: str) -> str:
+    """Adopt a payment for a client, given as `pi_…=cli_…`, and return a sentence."""
+    intent_id, _, client = assignment.partition("=")
+    async with context_of(settings) as context:
+        practice_id, client_id = await find_client(context, client)
+        own = replace(context, actor=operator(practice_id, COMMAND))
+        try:
+            await assign(own, practice_id, intent_id, client_id)
+        except NotAssigned as error:
+            raise NotDone(str(error)) from None
+        except StripeTrouble:
+            raise NotDone("Stripe doesn't answer at the moment: try again later.") from None
+    return f"{intent_id} is a payment of {client} now."
+
+
+async def find_client(context: PaymentContext, client: str) -> tuple[str, str]:
+    """Return the practice and the row id of a client, given as `cli_…`."""
+    try:
+        client_id = bare(client) if client.startswith("cli_") else ""
+    except FieldError:
+        client_id = ""
+    statement = select(Client.practice_id).where(Client.id == client_id)
+    async with context.engine.connect() as conn:
+        practice_id = await conn.scalar(statement) if client_id else None
+    if practice_id is None:
+        raise NotDone(f"There is no client {client}: give the payment as pi_…=cli_….")
+    return practice_id, client_id

@@ -25,6 +25,7 @@ TWINS = {
     "tests/entry": 4,
     "tests/imports": 8,
     "tests/payments": 8,
+    "tests/recovery": 8,
     "tests/security": 8,
     "tests/sign_in": 8,
 }

@@ -192,7 +192,7 @@ class History:
         state = random.choice(REPORTED_REFUNDS)
         id_ = f"re_{self.payment_id}_{number}"
         ours = self.requested.id if self.requested is not None and number == 0 else None
-        return Refunded(id_, None, ours, 500, state, self.at(number))
+        return Refunded(id_, None, ours, None, None, 500, state, self.at(number))
 
     def disputed(self, number: int, random: Random) -> Disputed:
         state = random.choice(REPORTED_DISPUTES)

@@ -25,6 +25,7 @@ TYPED = {
     "GET /v1/charges": "ChargeListParams",
     "GET /v1/charges/{charge}": "ChargeRetrieveParams",
     "GET /v1/confirmation_tokens/{confirmation_token}": "ConfirmationTokenRetrieveParams",
+    "GET /v1/customers": "CustomerListParams",
     "POST /v1/customers": "CustomerCreateParams",
     "GET /v1/customers/{customer}": "CustomerRetrieveParams",
     "DELETE /v1/customers/{customer}": "CustomerDeleteParams",

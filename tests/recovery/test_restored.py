@@ -5,23 +5,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from billing.audit_log import Actor
-from billing.payments import audit, confirm, daily_comparison, reconcile
+from billing.payments import confirm, daily_comparison, reconcile
 from billing.recovery.identity import accept_identity, read_identity
-from billing.recovery.recover import Report, recover_all
-from models import ActorKind, Payment, PaymentState, Practice, Receipt, Row
+from models import Payment, PaymentState, Practice, Receipt
 from models.serving_role import refuse_unfit_role
 from sandbox.faults import Fault
-from server.recovery_check import NotRecovered, refuse_lost_payments, refuse_restored
+from server.recovery_check import refuse_lost_payments
 from tests.payments.test_reversals import dues, paid
 from tests.support.backups import after_restore, backed_up
-from tests.support.books import assert_verified
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.recoveries import all_rows, assert_whole, recover, refused
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -30,46 +27,6 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
     async with new_database() as url, paying(url) as it:
         yield it
-
-
-def operator(practice_id: str) -> Actor:
-    return Actor(practice_id, ActorKind.OPERATOR, operation="portal recover", name="Ana")
-
-
-async def recover(portal: Paying, *, restored: bool = False) -> Report:
-    reports = recover_all(portal.payment_context, operator, restored=restored)
-    (report,) = [one async for one in reports]
-    return report
-
-
-async def refused(portal: Paying) -> str | None:
-    """Return the reason why `portal serve` would not start."""
-    try:
-        await refuse_restored(portal.engine)
-        accounts = [(portal.practice_id, ACCOUNT)]
-        assert await refuse_lost_payments(portal.payment_context, accounts) == []
-    except NotRecovered as error:
-        return str(error)
-    return None
-
-
-async def rows(portal: Paying) -> dict[str, list[Any]]:
-    """Return all rows but the entries of the audit log."""
-    tables = [table for table in Row.metadata.sorted_tables if table.name != "access_entry"]
-    async with portal.engine.connect() as conn:
-        return {
-            table.name: sorted(map(repr, (await conn.execute(select(table))).all()))
-            for table in tables
-        }
-
-
-async def assert_whole(portal: Paying) -> None:
-    """Assert that the books are whole and agree with Stripe, and that the portal may be served."""
-    await assert_verified(portal.engine)
-    since = portal.clock() - dt.timedelta(days=90)
-    own = portal.practice_id, ACCOUNT
-    assert await audit.audit(portal.payment_context, *own, since) == []
-    assert await refused(portal) is None
 
 
 async def forget_restore(portal: Paying) -> None:
@@ -85,6 +42,7 @@ async def serials(portal: Paying) -> set[int]:
 # -- payments --------------------------------------------------------------------------------------
 
 
+@pytest.mark.twins(1)
 async def test_payment_after_the_backup_is_not_paid_twice(portal: Paying, tmp_path: Path) -> None:
     await paid(portal, 3_000)
     invoices = [await portal.invoice(10_000), await portal.invoice(5_000)]
@@ -106,15 +64,14 @@ async def test_payment_after_the_backup_is_not_paid_twice(portal: Paying, tmp_pa
         # No number that was given out before is given out again.
         known = {one.serial for one in await later.all(Receipt) if one.payment_id != adopted.id}
         assert (await serials(later) - known).isdisjoint(given_out)
-        before = await rows(later)
+        before = await all_rows(later)
         report = await recover(later)
         assert (report.was_needed, report.adopted, report.moved) == (False, 0, ())
-        assert await rows(later) == before
+        assert await all_rows(later) == before
         assert (await later.pay(5_000, later.card()))["__typename"] == "PaySucceeded"
         assert max(await serials(later)) > max(given_out)
 
 
-@pytest.mark.twins(4)
 async def test_newer_payments_at_stripe_tell_of_a_restore_by_themselves(
     portal: Paying, tmp_path: Path
 ) -> None:
@@ -133,7 +90,6 @@ async def test_newer_payments_at_stripe_tell_of_a_restore_by_themselves(
         assert (await later.pay(0, {"credit": True}))["__typename"] == "PaySucceeded"
 
 
-@pytest.mark.twins(4)
 async def test_payment_that_was_begun_at_the_backup_is_not_given_up(
     portal: Paying, tmp_path: Path
 ) -> None:
@@ -170,7 +126,6 @@ CRASHES = {
 }
 
 
-@pytest.mark.twins(4)
 @pytest.mark.parametrize("crash", CRASHES)
 async def test_crash_is_not_taken_for_a_restore(portal: Paying, crash: str) -> None:
     await portal.invoice(10_000)
@@ -183,7 +138,6 @@ async def test_crash_is_not_taken_for_a_restore(portal: Paying, crash: str) -> N
     await assert_whole(portal)
 
 
-@pytest.mark.twins(4)
 async def test_server_that_was_started_without_an_answer_stops_payments_later(
     portal: Paying, tmp_path: Path
 ) -> None:

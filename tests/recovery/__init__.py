@@ -1,0 +1,1 @@
+"""Tests of backups, of restored databases and of their recovery."""
