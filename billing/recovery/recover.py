@@ -28,12 +28,10 @@ from billing.recovery.recoveries import (
     end_recovery,
     open_recovery,
 )
+from billing.recovery.timeline import Created, in_order
 from billing.stripe import Forbidden, StripeTrouble
 from billing.stripe.objects import Disputed, Intent, Refunded, Setup
 from models import Practice, UnadoptedPayment
-
-# The objects of a client's account at Stripe.
-Created = Intent | Setup | Refunded | Disputed
 
 
 @dataclass(frozen=True)
@@ -208,13 +206,11 @@ async def recover_account(
         if customer.practice_id == report.practice_id:
             await adopt_customer(context, account, customer)
     await recovering.end_unfinished(intents)
-    events: list[Created] = [
-        *await unknown_here(context, report.practice_id, intents),
-        *await context.stripe.refunds(account, since=since),
-        *await context.stripe.disputes(account, since=since),
-        *await context.stripe.setups(account, since),
-    ]
-    for one in sorted(events, key=lambda event: (event.created, event.id)):
+    lost = await unknown_here(context, report.practice_id, intents)
+    refunds = await context.stripe.refunds(account, since=since)
+    disputes = await context.stripe.disputes(account, since=since)
+    setups = await context.stripe.setups(account, since)
+    for one in in_order(lost, [*refunds, *disputes], setups):
         await recovering.adopt_created(one)
     await compare_account(context, report.practice_id, account, since or context.now() - OVERLAP)
 
