@@ -29,7 +29,7 @@ async def refuse_restored(engine: AsyncEngine) -> None:
 
     Stripe is not asked.
     """
-    async with engine.begin() as conn:
+    async with engine.connect() as conn:
         identity = await read_identity(conn)
         practices = await open_anywhere(conn)
     if identity.is_restored:

@@ -7,7 +7,7 @@ own, so `portal backup` writes another one into the copy.
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models import Installation
@@ -42,22 +42,24 @@ async def actual_identity(conn: AsyncConnection) -> str:
 
 
 async def read_identity(conn: AsyncConnection) -> Identity:
-    """Return the database's identity. Store the actual one in a database that has none yet."""
+    """Return the database's identity. One that was never stored is the actual one."""
     actual = await actual_identity(conn)
-    new = insert_into(conn, Installation).values(id=1, identity=actual)
-    await conn.execute(new.on_conflict_do_nothing())
-    return Identity((await conn.execute(select(Installation.identity))).scalar_one(), actual)
+    stored: str | None = await conn.scalar(select(Installation.identity))
+    return Identity(stored or actual, actual)
 
 
-async def identity_of(engine: AsyncEngine) -> Identity:
+async def store_identity(engine: AsyncEngine) -> None:
+    """Store the actual identity in a database that has none yet."""
     async with engine.begin() as conn:
-        return await read_identity(conn)
+        row = insert_into(conn, Installation).values(id=1, identity=await actual_identity(conn))
+        await conn.execute(row.on_conflict_do_nothing())
 
 
 async def accept_identity(conn: AsyncConnection, identity: Identity) -> None:
     """Store the actual identity: the rows are those of this database from now on."""
-    mine = Installation.identity == identity.stored
-    await conn.execute(update(Installation).where(mine).values(identity=identity.actual))
+    row = insert_into(conn, Installation).values(id=1, identity=identity.actual)
+    by_id = {"index_elements": ["id"], "set_": {"identity": identity.actual}}
+    await conn.execute(row.on_conflict_do_update(**by_id))
 
 
 def backup_identity() -> str:

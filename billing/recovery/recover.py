@@ -19,7 +19,7 @@ from billing.payments.stripe_accounts import accounts
 from billing.payments.webhook_inbox import paid_by
 from billing.recovery.adoption import Outcome, adopt, finish, unfinished_here
 from billing.recovery.cards import adopt_customer, adopt_setup
-from billing.recovery.identity import Identity, accept_identity, identity_of
+from billing.recovery.identity import Identity, accept_identity, read_identity
 from billing.recovery.lost_payments import STILL, unknown_here
 from billing.recovery.numbers import Moved, move_numbers
 from billing.recovery.recoveries import (
@@ -62,8 +62,8 @@ async def recover_all(
 
     With `restored` the operator says that the database was restored, which nothing else may show.
     """
-    identity = await identity_of(context.engine)
     async with context.engine.connect() as conn:
+        identity = await read_identity(conn)
         practices = list(await conn.scalars(select(Practice.id).order_by(Practice.id)))
     is_restored, is_complete = restored or identity.is_restored, True
     for practice_id in practices:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from billing.payments.status import OWN
-from billing.stripe.api import PAGE_SIZE, Stripe, collect, to_dict
-from billing.stripe.calls import call_repeatedly, request_options
+from billing.stripe.api import Stripe
+from billing.stripe.calls import call_repeatedly, request_options, to_dict
+from billing.stripe.lists import PAGE_SIZE, collect
 
 if TYPE_CHECKING:
     from stripe import Account

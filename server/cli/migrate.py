@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from billing.recovery.identity import store_identity
 from models import database, migrations
 from models.database import backend_name
 from server.private_files import make_private_database
@@ -20,6 +21,7 @@ async def migrate(settings: Settings) -> str:
         serving_role = await role_of(settings.database_url)
     async with database.open_engine(owner_url) as engine:
         await migrations.upgrade(engine, role=serving_role)
+        await store_identity(engine)
         sentence = f"The database is at revision {await migrations.current_revision(engine)}."
     return f"{sentence} {serving_role} may serve it." if serving_role else sentence
 

@@ -3,6 +3,8 @@
 import typer
 import uvicorn
 
+from billing.recovery.identity import store_identity
+from models import database
 from server.cli.checks.check import CheckOutcome, CheckResult, run_checks
 from server.cli.checks.registry import AT_START
 from server.cli.console import run
@@ -16,6 +18,7 @@ def serve(settings: Settings, host: str, port: int, processes: int, *, access_lo
     """Serve until an interruption. Raise CommandError if the server must not start."""
     with sole_server(settings.database_url, processes):
         run(run_checks(AT_START, settings, warn_or_stop))
+        run(store_identity_of(settings.database_url))
         allow_files(settings.http_connections)
         shutdown_s = settings.shutdown_timeout_s
         uvicorn.run(
@@ -27,6 +30,12 @@ def serve(settings: Settings, host: str, port: int, processes: int, *, access_lo
             access_log=access_log,
             **uvicorn_options(settings.connection_limits, settings.public_url, shutdown_s),
         )
+
+
+async def store_identity_of(url: str) -> None:
+    """Store the database's identity at its first start, so that a restored copy shows."""
+    async with database.open_engine(url) as engine:
+        await store_identity(engine)
 
 
 def warn_or_stop(_: str, result: CheckResult) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete
 
 from billing.stripe import Stripe
-from billing.stripe.api import EVENT_TYPES
+from billing.stripe.lists import EVENT_TYPES
 from models import Practice
 from models.ids import new_id
 from sandbox import access

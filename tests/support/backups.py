@@ -13,13 +13,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from billing.recovery.backup import back_up
+from billing.recovery.identity import store_identity
 from models.database import backend_name, open_engine, sqlite_path
 from tests.support import postgres
 from tests.support.payments import Paying, serving
 
 
 async def backed_up(url: str, folder: Path) -> Path:
-    """Back a database up, and return the file."""
+    """Back a database up that was served, and return the file."""
+    async with open_engine(url) as engine:
+        await store_identity(engine)
     file = folder / "portal.backup"
     if backend_name(url) == "sqlite":
         await back_up(Path(sqlite_path(url)), file)

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from billing.payments.status import OWN, PaymentsMode
 from billing.public_urls import is_this_machine, split
 from billing.stripe import Forbidden, Rejected, Stripe, StripeTrouble, Unknown
-from billing.stripe.api import EVENT_TYPES
 from billing.stripe.inspection import EndpointFacts, can_charge, webhook_endpoints
+from billing.stripe.lists import EVENT_TYPES
 from models import Practice
 from server import sandbox, stripe_check
 from server.cli.checks.check import CheckContext, CheckResult, listed

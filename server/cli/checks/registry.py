@@ -12,6 +12,7 @@ from server.cli.checks.payments import (
     check_webhooks,
 )
 from server.cli.checks.practices import check_practices, check_tax_ids
+from server.cli.checks.recovery import check_recovery
 
 READY = frozenset({"database", "revision"})
 KEY = READY | {"payments", "stripe-key"}
@@ -21,6 +22,7 @@ AT_START = (
     Check("revision", check_revision, frozenset({"database", "role"})),
     Check("payments", check_destination, READY),
     Check("stripe-key", check_key, READY | {"payments"}),
+    Check("recovery", check_recovery, READY | {"payments"}),
     Check("mail", check_mail_settings),
     Check("practices", check_practices, READY),
 )
