@@ -51,9 +51,10 @@ class Recovery(Row):
 
 
 class UnadoptedPayment(Row):
-    """A PaymentIntent of the practice whose client the database does not have.
+    """A PaymentIntent of the practice that a recovery could not adopt, and has reported.
 
-    A recovery has reported it. It stays here until the payment is adopted for another client.
+    Its client is not in the database, or its payment has another PaymentIntent. It stays here until
+    the payment is adopted for another client.
     """
 
     __tablename__ = "unadopted_payment"

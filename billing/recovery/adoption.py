@@ -124,6 +124,7 @@ async def write_adoption(
         return Outcome.NO_CLIENT
     before = (await conn.execute(select(Payment.__table__).where(adoption.is_own))).first()
     if before is not None and before.stripe_id not in (None, adoption.intent.id):
+        await report(context, conn, adoption)
         return Outcome.OTHER_INTENT
     if await has_other_active(conn, order):
         return Outcome.CLIENT_BUSY
@@ -235,7 +236,7 @@ async def claim(conn: AsyncConnection, order: Order) -> None:
 
 
 async def report(context: PaymentContext, conn: AsyncConnection, adoption: Adoption) -> None:
-    """Store that the payment's client is not in the database."""
+    """Store that the payment can't be adopted."""
     row = insert_into(conn, UnadoptedPayment).values(
         practice_id=adoption.order.practice_id,
         id=adoption.order.payment_id,

@@ -6,7 +6,8 @@ be unknown by its id. After a restore either may be missing.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -62,21 +63,22 @@ async def unknown_here(
 
 async def stored_ids(
     context: PaymentContext, practice_id: str, intents: Sequence[Intent]
-) -> dict[str, str | None]:
-    """Return the PaymentIntents of the payments that the database has, or has reported."""
+) -> Mapping[str, set[str | None]]:
+    """Return the PaymentIntents of each payment that the database has, or has reported."""
     ids = [one.order.payment_id for one in intents if one.order]
-    known: dict[str, str | None] = {}
+    known: defaultdict[str, set[str | None]] = defaultdict(set)
     async with context.engine.connect() as conn:
         for table in (Payment, UnadoptedPayment):
             columns = select(table.id, table.stripe_id)
             rows = columns.where(table.practice_id == practice_id, table.id.in_(ids))
-            known |= {row.id: row.stripe_id for row in await conn.execute(rows)}
+            for row in await conn.execute(rows):
+                known[row.id].add(row.stripe_id)
     return known
 
 
-def is_lost(intent: Intent, known: dict[str, str | None]) -> bool:
+def is_lost(intent: Intent, known: Mapping[str, set[str | None]]) -> bool:
     assert intent.order is not None
     payment_id = intent.order.payment_id
     if payment_id not in known:
         return True
-    return known[payment_id] != intent.id and intent.status not in STILL
+    return intent.id not in known[payment_id] and intent.status not in STILL

@@ -17,6 +17,17 @@ async def open_recovery(conn: AsyncConnection, practice_id: str) -> Row[Any] | N
     return (await conn.execute(select(Recovery.__table__).where(*is_open))).first()
 
 
+async def was_recovered(conn: AsyncConnection, practice_id: str, identity: Identity) -> bool:
+    """Return whether a recovery of the practice from this restore has ended."""
+    ended = select(Recovery.id).where(
+        Recovery.practice_id == practice_id,
+        Recovery.restored_from == identity.stored,
+        Recovery.restored_to == identity.actual,
+        Recovery.ended_at.is_not(None),
+    )
+    return (await conn.execute(ended)).first() is not None
+
+
 async def open_anywhere(conn: AsyncConnection) -> list[str]:
     """Return the practices whose recovery has not ended."""
     statement = select(Recovery.practice_id).where(Recovery.ended_at.is_(None))

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from billing.payments.context import PaymentContext
 from billing.recovery.identity import accept_identity, read_identity
-from billing.recovery.recover import NotAssigned, Report, assign, recover_all
+from billing.recovery.recover import NotAssigned, assign, recover_all
+from billing.recovery.report import Report
 from billing.stripe import StripeTrouble
 from models import Client, DocumentKind
 from planner.deferred import FieldError

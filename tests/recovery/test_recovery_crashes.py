@@ -85,7 +85,7 @@ async def test_killed_recovery_is_run_again(tmp_path: Path) -> None:
             await recover(later)
             expected = await counters(later)
         assert commits.made > 10
-        for last in range(1, commits.made + 1, STEP):
+        for last in range(commits.made, 0, -STEP):
             async with restored(portal, backup, tmp_path / f"killed-{last}.db") as later:
                 killed = Commits(later, last)
                 with suppress(Killed):

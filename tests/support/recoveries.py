@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from billing.audit_log import Actor
 from billing.payments import audit
-from billing.recovery.recover import Report, recover_all
+from billing.recovery.recover import recover_all
+from billing.recovery.report import Report
 from models import (
     ActorKind,
     Allocation,
