@@ -81,7 +81,9 @@ def change_practice(draft: Draft, facts: PracticeFacts, details: PracticeDetails
     for name in ("currency", "time_zone"):
         if facts.values[name] != getattr(details, name):
             raise EntryError(
-                EntryErrorCode.CHANGED_AFTER_ENTRY, f"The {name} of a practice never changes.", name
+                EntryErrorCode.CHANGED_AFTER_ENTRY,
+                f"The {name} of a practice never changes: create another practice.",
+                name,
             )
     draft.alter(Practice, {"id": facts.id}, **details.columns)
     if not has_letterhead(facts, details):

@@ -174,7 +174,10 @@ class IssueInvoiceInput(given.InvoiceRecord):
     issued_on: dt.date | None = strawberry.field(
         default=None, description="The day of issue, until today; today by default."
     )
-    due_on: dt.date | None = strawberry.field(default=None, description="The due date.")
+    due_on: dt.date | None = strawberry.field(
+        default=None,
+        description="The due date; by default set by the practice's days until due.",
+    )
     clinician: RecordReference | None = strawberry.field(
         default=None, description="The clinician; by default the client's own."
     )

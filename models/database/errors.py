@@ -1,5 +1,6 @@
 """Errors of the database that callers tell apart, and the drivers' errors that become one."""
 
+import re
 import sqlite3
 
 import asyncpg
@@ -15,7 +16,7 @@ UNAVAILABLE_STATES = ("08", "53", "57P", "58", "25006")
 UNDEFINED_STATES = ("42P01", "42703")
 # insufficient_privilege.
 FORBIDDEN = "42501"
-UNDEFINED_WORDS = ("no such table", "no such column")
+UNDEFINED_WORDS = re.compile(r"no such (table|column)|table \S+ has no column")
 # Of SQLite, the primary codes.
 SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 SQLITE_UNAVAILABLE = (
@@ -86,7 +87,7 @@ def is_unmigrated(error: BaseException | None) -> bool:
     """Return whether an error says that a table or a column is not there."""
     if getattr(error, "sqlstate", None) in UNDEFINED_STATES:
         return True
-    return isinstance(error, sqlite3.Error) and str(error).startswith(UNDEFINED_WORDS)
+    return isinstance(error, sqlite3.Error) and UNDEFINED_WORDS.match(str(error)) is not None
 
 
 def is_forbidden(error: BaseException | None) -> bool:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from billing.money import currency_digits
 from server.command_errors import CommandError
 
-# More digits than any amount has.
+# More digits than any amount has: Python would count those of 1e999999 for a minute.
 MOST_DIGITS = 20
 
 

@@ -68,5 +68,7 @@ def listed(json: Json = False) -> None:
     if json:
         typer.echo(json_.dumps(practices, ensure_ascii=False, indent=2))
         return
+    if not practices:
+        typer.echo("There is no practice yet: `portal practice create` makes one.", err=True)
     for practice in practices:
         typer.echo(practice_list.practice_line(practice))

@@ -1,6 +1,8 @@
 """Commands without a usable database: each ends with a sentence and exit code 1."""
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +18,12 @@ COMMANDS = {
     "migrate": ("migrate",),
     "token": ("token", "list"),
     "given": ("token", "create", "--name", "Grafana", "--practice", f"pra_{new_id()}"),
+    "practice": (
+        *("practice", "create", "--name", "x", "--time-zone", "UTC"),
+        *("--currency", "USD", "--locale", "en-US"),
+    ),
+    "client": ("client", "list", "--practice", f"pra_{new_id()}"),
+    "invoice": ("invoice", "void", f"inv_{new_id()}"),
     "contact": ("contact", "list", f"cli_{new_id()}"),
     "refund": ("refund", f"pmt_{new_id()}"),
     "load": ("load-demo",),
@@ -50,6 +58,18 @@ def test_database_that_was_not_migrated_is_reported_in_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = ends(command, f"sqlite:///{tmp_path}/portal.sqlite", monkeypatch)
+    assert said == "The database is not up to date: run `portal migrate` first."
+
+
+def test_column_of_a_later_migration_is_reported_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/portal.sqlite")
+    monkeypatch.setenv("TOKEN_KEY", KEY)
+    assert CliRunner().invoke(cli.app, ["migrate"]).exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "portal.sqlite")) as conn:
+        conn.execute("ALTER TABLE practice RENAME COLUMN days_until_due TO days")
+    said = ends("practice", f"sqlite:///{tmp_path}/portal.sqlite", monkeypatch)
     assert said == "The database is not up to date: run `portal migrate` first."
 
 

@@ -210,8 +210,14 @@ async def test_wrong_file_is_refused_with_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--time-zone", "UTC"), "The time_zone of a practice never changes."),
-        (("--currency", "EUR"), "The currency of a practice never changes."),
+        (
+            ("--time-zone", "UTC"),
+            "The time_zone of a practice never changes: create another practice.",
+        ),
+        (
+            ("--currency", "EUR"),
+            "The currency of a practice never changes: create another practice.",
+        ),
         (("--clear", "name"), "name can't be removed: phone, email, "),
     ],
 )

@@ -307,7 +307,7 @@ async def test_sessions_are_invoiced_once(account: Account) -> None:
         ("invoice issue CLIENT --line Letter", 'Letter is not a line as "Report for school=120.'),
         ("invoice issue CLIENT --line Letter=1.234", "1.234 is not an amount in USD."),
         ("invoice issue CLIENT --line Letter=NaN", "NaN is not an amount in USD."),
-        ("invoice issue CLIENT --line Letter=1e999999999", "1e999999999 is not an amount in USD."),
+        ("invoice issue CLIENT --line Letter=1e30", "1e30 is not an amount in USD."),
         ("invoice issue CLIENT --line =1", "description is empty."),
         ("invoice issue CLIENT", "lines are not between 1 and 1000."),
         ("invoice issue CLIENT --line L=1 --due-on 2026-01-01", "due_on is before the invoice is"),

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from billing.entry.commands import EntryContext, practice_entries
+from billing.entry.number_series import NumberSeries
 from models import (
     Claim,
+    DocumentKind,
     LedgerEntry,
     Payment,
     PaymentMethod,
@@ -41,6 +44,20 @@ def authenticate(portal: Paying, payment: str, *, succeed: bool) -> None:
     with portal.store.transaction():
         account = "acct_test"
         intents.authenticate_intent(portal.store, account, intent["id"], succeed=succeed)
+
+
+# -- receipts --------------------------------------------------------------------------------------
+
+
+async def test_receipts_are_numbered_as_the_practice_sets_it(portal: Paying) -> None:
+    context = EntryContext(portal.engine, portal.clock)
+    async with practice_entries(context, portal.practice_id) as entries:
+        await entries.set_series(NumberSeries(DocumentKind.RECEIPT, "KT", 1001))
+    await portal.invoice(5_000)
+    await portal.pay(5_000, portal.card())
+    (receipt,) = await portal.all(Receipt)
+    year = receipt.issued_on.year
+    assert (receipt.number, receipt.serial) == (f"KT-{year}-1001", 1001)
 
 
 # -- amounts ---------------------------------------------------------------------------------------
