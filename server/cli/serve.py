@@ -1,5 +1,10 @@
 """The command `portal serve`: checks before the start, and uvicorn."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
 import typer
 import uvicorn
 
@@ -9,12 +14,13 @@ from server.cli.console import run
 from server.cli.single_process import sole_server
 from server.command_errors import CommandError
 from server.http.serving import allow_files, uvicorn_options
+from server.metrics.snapshot import FOLDER
 from server.settings import Settings
 
 
 def serve(settings: Settings, host: str, port: int, processes: int, *, access_log: bool) -> None:
     """Serve until an interruption. Raise CommandError if the server must not start."""
-    with sole_server(settings.database_url, processes):
+    with sole_server(settings.database_url, processes), shared_metrics(processes):
         run(run_checks(AT_START, settings, warn_or_stop))
         allow_files(settings.http_connections)
         shutdown_s = settings.shutdown_timeout_s
@@ -27,6 +33,17 @@ def serve(settings: Settings, host: str, port: int, processes: int, *, access_lo
             access_log=access_log,
             **uvicorn_options(settings.connection_limits, settings.public_url, shutdown_s),
         )
+
+
+@contextmanager
+def shared_metrics(processes: int) -> Iterator[None]:
+    """Give several processes a folder for their numbers, while they serve."""
+    if processes == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="portal-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
 
 
 def warn_or_stop(_: str, result: CheckResult) -> None:
