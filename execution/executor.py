@@ -15,6 +15,7 @@ from billing.payments.status import SANDBOX, Online
 from execution.planning_thread import SHARE, PlanningThread
 from identity.viewer import Viewer
 from models.database import Caller, DatabaseBusy, Reads, StatementTooDeep, within_practice
+from models.measures import CACHE_LOOKUPS, MUTATIONS
 from planner import fallback_executor, literal_results, preflight
 from planner.cache import FairCache
 from planner.compiler import MutationCall, Outcomes, Planner
@@ -69,12 +70,15 @@ async def run_mutations(
     delays: list[DatabaseBusy] = []
     for call in calls:
         try:
-            outcomes[call.response_key] = await call.run(mutation)
+            outcome: Outcome | FieldError = await call.run(mutation)
         except FieldError as refusal:
-            outcomes[call.response_key] = refusal
+            outcome = refusal
         except DatabaseBusy as error:
-            outcomes[call.response_key] = database_busy()
+            outcome = database_busy()
             delays.append(error)
+        outcomes[call.response_key] = outcome
+        result = outcome.type if isinstance(outcome, Outcome) else outcome.code
+        MUTATIONS.add(call.nodes[0].name.value, result)
     if calls and len(delays) == len(calls):
         raise delays[0]
     return outcomes
@@ -234,7 +238,9 @@ class Executor:
             if len(operation.shapes) >= SHAPES_A_DOCUMENT:
                 return await make()
             operation.shapes.add(key)
-        return await self.plans.awaited((operation.name, key), make, viewer.owner)
+        own_key = operation.name, key
+        CACHE_LOOKUPS.add("plans", "hit" if own_key in self.plans.items else "miss")
+        return await self.plans.awaited(own_key, make, viewer.owner)
 
     def compile(
         self,

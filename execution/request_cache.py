@@ -17,6 +17,7 @@ from execution.read_audit import RequestReads
 from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
 from models.database import StatementTooDeep
+from models.measures import CACHE_LOOKUPS
 from planner.cache import FairCache
 from planner.deferred import FieldError
 from planner.json_text import NULL_VIOLATION
@@ -71,7 +72,9 @@ class RequestCache:
         """
         key = body, *permission_key(session.viewer)
         answered = self.answered.recall(key, session.viewer.owner)
-        if answered is None or answered.ready() is None:
+        is_known = answered is not None and answered.ready() is not None
+        CACHE_LOOKUPS.add("answers", "hit" if is_known else "miss")
+        if answered is None or not is_known:
             return None
         # Another viewer with the same permissions may belong to a larger practice.
         if answered.scans and await self.row_costs.refuse(answered.scans, session.viewer):

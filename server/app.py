@@ -5,7 +5,7 @@ import datetime as dt
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import cache, lru_cache, partial
@@ -55,6 +55,9 @@ from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
 from server.http.serving import end_with_parent
 from server.http.webhook import WebhookEndpoint
+from server.metrics.exposition import MetricsPage
+from server.metrics.requests import MeasuredRequests
+from server.metrics.snapshot import SharedSnapshots, in_use
 from server.sandbox import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
@@ -167,6 +170,25 @@ def app(
     )
     exports = Exports(endpoint)
     background_jobs = BackgroundJobs(background_context)
+
+    def gauges() -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        pools = {"requests": payment_context.engine, "background": background_context.engine}
+        lanes = {(str(lane.name),): lane for lane in reads.lanes}
+        return {
+            "portal_reads_running": {key: lane.size - lane.free for key, lane in lanes.items()},
+            "portal_reads_waiting": {key: lane.waiting for key, lane in lanes.items()},
+            "portal_write_connections": {(name,): in_use(engine) for name, engine in pools.items()},
+            "portal_audit_queue": {(): read_audit.unwritten},
+        }
+
+    snapshots = SharedSnapshots.of_environment(gauges)
+    metrics = (
+        MetricsPage(
+            settings.metrics_token.get_secret_value(), background_context.engine, snapshots, now
+        )
+        if settings.metrics_token
+        else None
+    )
     webhook_endpoint = WebhookEndpoint(payment_context, background_jobs.wake, endpoint.large_bodies)
     webhook = Route(WEBHOOK_PATH, webhook_endpoint.answer, methods=["POST"])
 
@@ -185,6 +207,7 @@ def app(
             if sandbox is not None:
                 running.callback(sandbox.store.close)
             await running.enter_async_context(flush_regularly(token_usage.flush))
+            await running.enter_async_context(flush_regularly(snapshots.write))
             await running.enter_async_context(read_audit.running())
             await running.enter_async_context(background_jobs.running())
             mail_delivery = signing_in.running(
@@ -204,6 +227,7 @@ def app(
             documents.addresses(),
             *exports.addresses(),
             *probes.addresses(connector),
+            *([metrics.address()] if metrics else []),
             webhook,
             graphiql.assets(),
             *(folder(sandbox.addresses(pays=is_sandbox, local=local)) if sandbox else []),
@@ -247,6 +271,7 @@ def middleware(
     origins = partial(Origins, allowed=settings.allowed_origins, local=local)
     hosts, seconds = settings.allowed_hosts, settings.request_timeout_s
     return [
+        Middleware(MeasuredRequests),
         Middleware(ForwardedAddress, proxies=settings.proxies),
         Middleware(FastPath, endpoint=endpoint, hosts=hosts, origins=origins, seconds=seconds),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),

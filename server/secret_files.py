@@ -14,7 +14,7 @@ from server.command_errors import CommandError
 
 SECRETS = frozenset(
     """database_url database_owner_url token_key stripe_api_key stripe_webhook_secret smtp_url
-    field_key""".split()
+    field_key metrics_token""".split()
 )
 SUFFIX = "_FILE"
 

@@ -194,6 +194,13 @@ class Settings(HttpSettings):
         " (`docs/security-events.md`): `stderr`, `stdout` or `off`.",
     )
 
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Secret of 32 characters or more, with which a monitor reads `/metrics`"
+        " (`Authorization: Bearer …`); without one there is no such page.",
+    )
+
     font_paths: Annotated[list[str], NoDecode] = Field(
         default=[],
         description="Folders of fonts for documents, separated by commas, in addition to the"

@@ -96,13 +96,12 @@ def lanes(url: str, limits: ReadLimits, connector: Connector) -> Lanes:
     if not isinstance(connector, PostgresConnector):
         sizes = SQLITE_READERS, SQLITE_DASHBOARD_READERS
     times = limits.timeout_s, limits.dashboard_timeout_s
+    made = [
+        Lane(size, wait_s=limits.wait_s, budgets=budgets, name=name)
+        for size, name in zip(sizes, ("people", "dashboards"), strict=True)
+    ]
     people, dashboards = (
-        reads(
-            url,
-            timeout_s=timeout_s,
-            connector=connector,
-            lane=Lane(size, wait_s=limits.wait_s, budgets=budgets),
-        )
-        for size, timeout_s in zip(sizes, times, strict=True)
+        reads(url, timeout_s=timeout_s, connector=connector, lane=lane)
+        for lane, timeout_s in zip(made, times, strict=True)
     )
-    return Lanes(people, dashboards, budgets)
+    return Lanes(people, dashboards, budgets, made)

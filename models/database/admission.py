@@ -14,6 +14,7 @@ from typing import Any
 
 from models.database.confinement import EVERY_PRACTICE
 from models.database.errors import DatabaseBusy, TransientError
+from models.measures import STATEMENT_SECONDS
 
 # Statements that may wait in a lane, and of one token so many for each that it may have running.
 MOST_WAITING, WAITING_FOR_EACH = 500, 10
@@ -137,9 +138,12 @@ class Lane:
         wait_s: float = 10,
         budgets: Budgets | None = None,
         is_charged: bool = True,
+        name: str | None = None,
     ) -> None:
         self.wait_s, self.budgets, self.is_charged = wait_s, budgets or Budgets(), is_charged
-        self.free = size
+        # The name for a monitor. Times in a lane without one are not measured.
+        self.name = name
+        self.size = self.free = size
         is_shared = size >= SMALLEST_SHARED_LANE
         self.most_a_practice = size - max(size // KEPT_FREE, 1) if is_shared else size
         self.most_waiting_a_token = WAITING_FOR_EACH * self.budgets.statements
@@ -285,6 +289,9 @@ class LanePlace:
         budgets = self.lane.budgets
         # The token didn't cause what it waited for in vain.
         in_vain = type_ is not None and issubclass(type_, TransientError)
+        seconds = budgets.now() - self.began
         if self.lane.is_charged and not in_vain:
-            budgets.spend(self.caller, budgets.now() - self.began)
+            budgets.spend(self.caller, seconds)
+        if self.lane.name is not None:
+            STATEMENT_SECONDS.observe(seconds, self.lane.name)
         self.lane.leave(self.caller)

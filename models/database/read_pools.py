@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Dialect
 
-from models.database.admission import NO_PRACTICE, Budgets, Caller
+from models.database.admission import NO_PRACTICE, Budgets, Caller, Lane
 from models.database.timeouts import Statement
 
 
@@ -60,8 +60,11 @@ class ReadLimits:
 class Lanes:
     """Planned reads; dashboards have connections of their own, so that nobody waits for them."""
 
-    def __init__(self, people: Reads, dashboards: Reads, budgets: Budgets) -> None:
+    def __init__(
+        self, people: Reads, dashboards: Reads, budgets: Budgets, lanes: Sequence[Lane] = ()
+    ) -> None:
         self.people, self.dashboards, self.budgets = people, dashboards, budgets
+        self.lanes = lanes
         self.dialect = people.dialect
 
     def of(self, caller: Caller) -> Reads:

@@ -1,5 +1,10 @@
 """The command `portal serve`: checks before the start, and uvicorn."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
 import typer
 import uvicorn
 
@@ -11,12 +16,13 @@ from server.cli.console import run
 from server.cli.single_process import sole_server
 from server.command_errors import CommandError
 from server.http.serving import allow_files, uvicorn_options
+from server.metrics.snapshot import FOLDER
 from server.settings import Settings
 
 
 def serve(settings: Settings, host: str, port: int, processes: int, *, access_log: bool) -> None:
     """Serve until an interruption. Raise CommandError if the server must not start."""
-    with sole_server(settings.database_url, processes):
+    with sole_server(settings.database_url, processes), shared_metrics(processes):
         run(run_checks(AT_START, settings, warn_or_stop))
         run(store_identity_of(settings.database_url))
         allow_files(settings.http_connections)
@@ -36,6 +42,17 @@ async def store_identity_of(url: str) -> None:
     """Store the database's identity at its first start, so that a restored copy shows."""
     async with database.open_engine(url) as engine:
         await store_identity(engine)
+
+
+@contextmanager
+def shared_metrics(processes: int) -> Iterator[None]:
+    """Give several processes a folder for their numbers, while they serve."""
+    if processes == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="portal-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        yield
 
 
 def warn_or_stop(_: str, result: CheckResult) -> None:

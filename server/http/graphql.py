@@ -35,6 +35,8 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 RETRY_AFTER_S = "5"
 # The status for proxies' logs. No client receives it.
 CLIENT_CLOSED = 499
+# The key of a request's scope for an outcome that the status does not tell (server/metrics/).
+OUTCOME = "portal.outcome"
 
 log = logging.getLogger("portal")
 MISCONFIGURED = LastingErrors()
@@ -82,6 +84,9 @@ class Endpoint:
             answer = await self.service.answer(graphql_request, viewer, now, self.address(request))
         except Unauthenticated:
             raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…") from None
+        if not answer.has_data:
+            # The older media type has the status 200 for it.
+            request.scope[OUTCOME] = "refused"
         return response(request, answer)
 
     async def receive_body(self, request: Request) -> tuple[bytes, Viewer | None]:

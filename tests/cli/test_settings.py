@@ -175,6 +175,7 @@ def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyP
         **KEYS,
         "SMTP_URL": "smtps://portal:secret@mail.example",
         "FIELD_KEY": "A" * 43 + "=",
+        "METRICS_TOKEN": "a token of enough characters, of a file",
     }
     del secrets["STRIPE_PUBLISHABLE_KEY"]
     for name, value in secrets.items():

@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: what the processes counted, and what waits in the database."""
