@@ -16,10 +16,12 @@ from models.upsert import insert_into
 
 ON_SQLITE = "sqlite"
 ON_POSTGRES = text(
-    "SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
-    " (SELECT oid FROM pg_database WHERE datname = current_database()),"
+    "SELECT concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()),"
     " to_regclass('installation')::oid)"
 )
+# A hosted server may not tell roles its cluster.
+TELLS_CLUSTER = text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
+CLUSTER = text("SELECT system_identifier::text FROM pg_control_system()")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ async def actual_identity(conn: AsyncConnection) -> str:
     if conn.dialect.name == "sqlite":
         return ON_SQLITE
     found: str = (await conn.execute(ON_POSTGRES)).scalar_one()
-    return found
+    if not (await conn.execute(TELLS_CLUSTER)).scalar_one():
+        return found
+    return f"{(await conn.execute(CLUSTER)).scalar_one()}/{found}"
 
 
 async def read_identity(conn: AsyncConnection) -> Identity:

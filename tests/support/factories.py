@@ -229,6 +229,7 @@ ONE_A_PRACTICE = (
     ExternalReference,
     Logo,
     PracticeVersion,
+    UnadoptedPayment,
 )
 
 # Columns that a row of each table needs in addition to its references.
