@@ -13,6 +13,7 @@ from server.cli.operators import operator
 from server.cli.rows import find_row
 from server.clock import utc_now
 from server.command_errors import CommandError
+from server.recovery_check import refuse_restored
 from server.settings import Settings
 
 # The name of another system, and the key of a record there.
@@ -27,9 +28,10 @@ class NotEntered(CommandError):
 async def entering(
     settings: Settings, command: str, practice_id: str = ""
 ) -> AsyncIterator[EntryContext]:
-    """Yield the context of a command's entries."""
+    """Yield the context of a command's entries. A restored database has to be recovered first."""
     engine = database.engine(settings.database_url)
     try:
+        await refuse_restored(engine)
         yield EntryContext(engine, utc_now, operator(practice_id, command))
     finally:
         await engine.dispose()

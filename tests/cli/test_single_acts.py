@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pytest
+from sqlalchemy import delete, insert
 
 from billing.encryption import FieldKeys
 from billing.entry.outside_payments import DESCRIPTIONS
@@ -15,6 +16,7 @@ from models import (
     AccessEntry,
     Client,
     ContactRight,
+    Installation,
     InvoiceLine,
     LedgerEntry,
     Letterhead,
@@ -359,6 +361,20 @@ async def test_wrong_file_of_an_invoice_is_refused_with_a_sentence(
         "invoice", "issue", shared_account.client, str(file)
     )
     assert said in refused
+
+
+async def test_restored_database_takes_no_entry_before_its_recovery(account: Account) -> None:
+    desk, _, client = account
+    async with desk.engine.begin() as conn:
+        await conn.execute(insert(Installation).values(id=1, identity="of the backup"))
+    try:
+        refused = await desk.refused("invoice", "issue", client, "--line", "Letter=5")
+        assert refused.startswith("The database was restored from a backup")
+        assert await account.invoices() == []
+    finally:
+        async with desk.engine.begin() as conn:
+            await conn.execute(delete(Installation))
+    await account.issue("Letter=5")
 
 
 def test_every_method_outside_the_portal_may_be_named() -> None:
