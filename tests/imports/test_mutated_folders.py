@@ -25,7 +25,7 @@ from tests.support.import_folders import (
 )
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-FOLDERS = shares.number(1_000, quick=40)
+FOLDERS = shares.number(1_000, quick=20)
 TOGETHER = 20
 
 
@@ -86,7 +86,9 @@ def read_folder(path: Path) -> Folder:
         mark = max(",;", key=text.partition("\n")[0].count)
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
         folder[file.stem] = [
-            {name.strip(): (value or "").strip() for name, value in row.items()} for row in rows
+            {name.strip(): (value or "").strip() for name, value in row.items() if name}
+            for row in rows
+            if any(row.values())
         ]
     return folder
 
