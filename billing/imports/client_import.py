@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 from billing.document_numbers import KINDS, Serial
@@ -39,7 +38,7 @@ from billing.imports.accounts import ClientAccount
 from billing.imports.client_records import ClientRecords
 from billing.imports.columns import BY_NAME
 from billing.imports.context import ClientStopped, DayStamps, ImportContext, as_change
-from billing.imports.remedies import CHANGED, COLUMNS, REMEDIES, SEND_ANEW, UNDATED
+from billing.imports.remedies import CHANGED, REMEDIES, SEND_ANEW, UNDATED, refuse_entry
 from billing.imports.staging import StagedRow
 from models import ChainLink
 
@@ -50,7 +49,9 @@ class Event(NamedTuple):
     day: dt.date
     rank: int
     line: int
-    enter: Callable[[], None]
+    file: str
+    row: StagedRow
+    enter: Callable[[StagedRow], None]
 
 
 # Within a day an invoice is voided before another one is issued for the same sessions.
@@ -76,49 +77,60 @@ class ClientImport:
     def enter_all(self) -> None:
         """Enter the client's records. Stop at the first that is refused."""
         for row in self.records.by_file["contacts"]:
-            self.contact(row)
+            self.attempt("contacts", row, self.contact)
         for row in self.records.by_file["sessions"]:
-            self.session(row)
+            self.attempt("sessions", row, self.session)
         for event in sorted(self.events(), key=lambda one: one[:3]):
-            event.enter()
+            self.attempt(event.file, event.row, event.enter)
+
+    def attempt(self, file: str, row: StagedRow, enter: Callable[[StagedRow], None]) -> None:
+        """Enter a record. What the writers refuse becomes a fault of the record."""
+        try:
+            enter(row)
+        except EntryError as error:
+            raise refuse_entry(self.context, file, row, error) from None
 
     def events(self) -> Iterator[Event]:
         by_file = self.records.by_file
         for row in by_file["opening_balances"]:
-            yield self.event(row, "as_of", ISSUE, self.opening_balance)
+            yield self.event("opening_balances", row, "as_of", ISSUE, self.opening_balance)
         for row in by_file["invoices"]:
             self.days[row["id"]] = dt.date.fromisoformat(row["issued_on"])
-            yield self.event(row, "issued_on", ISSUE, self.invoice)
+            yield self.event("invoices", row, "issued_on", ISSUE, self.invoice)
             if row["voided_on"]:
                 rank = VOID_AT_ONCE if row["voided_on"] == row["issued_on"] else VOID
-                yield self.event(row, "voided_on", rank, self.void)
+                yield self.event("invoices", row, "voided_on", rank, self.void)
         for row in by_file["payments"]:
             self.days[f"payment {row['id']}"] = dt.date.fromisoformat(row["paid_on"])
-            yield self.event(row, "paid_on", PAY, self.payment)
+            yield self.event("payments", row, "paid_on", PAY, self.payment)
             if row["invoice_id"] and row["row_id"] is None and row["portal_row_id"] is None:
-                yield self.allocation_event(row, row["id"], self.allocate_to_invoice)
+                day = self.allocation_day(row, row["id"])
+                yield Event(day, ALLOCATE, row["line"], "payments", row, self.allocate_to_invoice)
         for row in by_file["allocations"]:
-            yield self.allocation_event(row, row["payment_id"], self.allocation)
+            day = self.allocation_day(row, row["payment_id"])
+            yield Event(day, ALLOCATE, row["line"], "allocations", row, self.allocation)
         for row in by_file["credits"]:
-            yield self.event(row, "date", CREDIT, self.credit)
+            yield self.event("credits", row, "date", CREDIT, self.credit)
         for row in by_file["adjustments"]:
-            yield self.event(row, "date", ADJUST, self.adjustment)
+            yield self.event("adjustments", row, "date", ADJUST, self.adjustment)
         for row in by_file["refunds"]:
-            yield self.event(row, "refunded_on", REFUND, self.refund)
+            yield self.event("refunds", row, "refunded_on", REFUND, self.refund)
 
     def event(
-        self, row: StagedRow, column: str, rank: int, enter: Callable[[StagedRow], None]
+        self,
+        file: str,
+        row: StagedRow,
+        column: str,
+        rank: int,
+        enter: Callable[[StagedRow], None],
     ) -> Event:
         day = dt.date.fromisoformat(row[column])
-        return Event(day, rank, row["line"], partial(enter, row))
+        return Event(day, rank, row["line"], file, row, enter)
 
-    def allocation_event(
-        self, row: StagedRow, payment_id: str, enter: Callable[[StagedRow], None]
-    ) -> Event:
-        """Return the event of an allocation: once both are there, the payment and the invoice."""
+    def allocation_day(self, row: StagedRow, payment_id: str) -> dt.date:
+        """Return the day of an allocation: once both are there, the payment and the invoice."""
         days = self.days.get(f"payment {payment_id}"), self.days.get(row["invoice_id"])
-        day = max((day for day in days if day), default=self.context.today)
-        return Event(day, ALLOCATE, row["line"], partial(enter, row))
+        return max((day for day in days if day), default=self.context.today)
 
     # -- one method for each kind of record --------------------------------------------------------
 
@@ -184,7 +196,7 @@ class ClientImport:
             return
         assert self.ledger is not None
         if not self.ledger.invoices[wanted.invoice_id].is_void:
-            self.make("invoices", row, day, void_invoice, wanted)
+            self.make(row, day, void_invoice, wanted)
         self.refer(content, row["id"], wanted.invoice_id)
         self.spread(row["voided_on"])
 
@@ -206,13 +218,13 @@ class ClientImport:
 
     def allocate_to_invoice(self, row: StagedRow) -> None:
         wanted = PaymentUse(self.ids["payment", row["id"]], self.invoice_of(row))
-        day = self.allocation_event(row, row["id"], self.allocate_to_invoice).day
-        self.make("payments", row, day, use_payment, wanted)
+        day = self.allocation_day(row, row["id"])
+        self.make(row, day, use_payment, wanted)
 
     def allocation(self, row: StagedRow) -> None:
         payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
         wanted = PaymentUse(payment_id, self.invoice_of(row), row["amount"])
-        day = self.allocation_event(row, row["payment_id"], self.allocation).day
+        day = self.allocation_day(row, row["payment_id"])
         if row["row_id"] is None and self.is_of_portal(payment_id):
             # The portal has decided what its payment pays.
             self.match("allocations", row, wanted.invoice_id)
@@ -248,7 +260,7 @@ class ClientImport:
         over = (wanted.amount_minor or 0) - invoice.due if invoice and not invoice.is_void else 0
         if invoice and 0 < over <= invoice.paid:
             release = InvoiceRelease(invoice.id, over)
-            self.make("adjustments", row, day, release_invoice, release)
+            self.make(row, day, release_invoice, release)
 
     def refund(self, row: StagedRow) -> None:
         payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
@@ -300,7 +312,7 @@ class ClientImport:
             self.ids[kind, row["id"]] = row["row_id"]
             self.context.count(file, "same")
             return False
-        row_id = self.make(file, row, day, maker, entered or wanted)
+        row_id = self.make(row, day, maker, entered or wanted)
         self.ids[kind, row["id"]] = row_id
         self.refer(content, row["id"], row_id)
         self.context.count(file, "new")
@@ -340,21 +352,10 @@ class ClientImport:
             raise self.context.refuse(file, row, column, code, CHANGED, remedy)
         return row_id is not None
 
-    def make(
-        self, file: str, row: StagedRow, day: dt.date, maker: ClientMaker[Any], wanted: Any
-    ) -> str:
+    def make(self, row: StagedRow, day: dt.date, maker: ClientMaker[Any], wanted: Any) -> str:
         """Make an entry in the ledger, and return the id of its main row."""
         assert self.ledger is not None
-        try:
-            row_id, operations = enter_in_memory(self.ledger, self.stamps.of(day), maker, wanted)
-        except EntryError as error:
-            column = (error.field or "").partition(".")[0]
-            known = COLUMNS.get(column, column)
-            remedy = REMEDIES.get(error.code, "correct the record")
-            wrong = str(error).removeprefix(f"{error.field} ").removesuffix(".").lower()
-            raise self.context.refuse(
-                file, row, known if known in row else "", error.code, wrong, remedy
-            ) from None
+        row_id, operations = enter_in_memory(self.ledger, self.stamps.of(day), maker, wanted)
         self.add(operations, row.get("serial"))
         return row_id
 

@@ -19,6 +19,7 @@ def check_staged(staging: Staging, faults: Faults) -> None:
             check_keys(staging, faults, layout)
             check_references(staging, faults, layout)
     check_contacts(staging, faults)
+    check_addresses(staging, faults)
     check_lines(staging, faults)
     check_numbers(staging, faults)
     check_allocations(staging, faults)
@@ -77,6 +78,22 @@ def check_contacts(staging: Staging, faults: Faults) -> None:
         "DUPLICATE",
         "is the contact of line {first} with another name or address",
         "give the contact the same name and address on each line",
+    )
+
+
+def check_addresses(staging: Staging, faults: Faults) -> None:
+    """Refuse two contacts of a client with one address, who are one person in the portal."""
+    staging.faults_of(
+        faults,
+        BY_NAME["contacts"],
+        "SELECT line, first, 'email' AS column_name FROM (SELECT line, id,"
+        " first_value(line) OVER same AS first, first_value(id) OVER same AS first_id"
+        " FROM contacts WHERE client_id IS NOT NULL AND email IS NOT NULL"
+        " WINDOW same AS (PARTITION BY client_id, lower(email) ORDER BY line))"
+        " WHERE id <> first_id ORDER BY line",
+        "DUPLICATE",
+        "is the address of line {first}, a contact of the same client",
+        "leave one of the two out",
     )
 
 

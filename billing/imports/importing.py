@@ -201,8 +201,8 @@ class ImportRun:
             if records.row_id in accounts.paying:
                 self.put_off.append(records.client_id)
                 continue
-            entering = open_client(context, records, accounts)
             with suppress(ClientStopped):
+                entering = open_client(context, records, accounts)
                 entering.enter_all()
                 if entering.is_changed:
                     context.operations += self.audited(entering.client_row_id)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.entry.client_ledger import ClientLedger
+from billing.entry.errors import EntryError
 from billing.entry.external_ids import content_of
 from billing.entry.people import (
     CLIENT,
@@ -22,6 +23,7 @@ from billing.entry.rows import Alteration, Draft, Insertion, Operation, Stamp, V
 from billing.imports import client_records as inputs
 from billing.imports.accounts import ClientAccount
 from billing.imports.context import DayStamps, ImportContext, as_change
+from billing.imports.remedies import refuse_entry
 from billing.imports.staging import StagedRow
 from billing.ledger.hash_chain import Chain
 from models import Contact
@@ -93,7 +95,10 @@ def enter_client(context: ImportContext, row: StagedRow) -> EnteredPerson:
     """Enter a client's own record."""
     stamps = DayStamps(context)
     created = inputs.day_of(row["created_on"])
-    details = inputs.client_details(row, context.clinician(row["clinician_id"]))
+    try:
+        details = inputs.client_details(row, context.clinician(row["clinician_id"]))
+    except EntryError as error:
+        raise refuse_entry(context, "clients", row, error) from None
     stamp = stamps.of(created) if created else stamps.now
     entered = enter_person(context, row, CLIENT, details, stamp)
     context.count("clients", entered.outcome)

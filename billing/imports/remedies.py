@@ -1,6 +1,8 @@
 """The remedies for records that the writers refuse."""
 
-from billing.entry.errors import EntryErrorCode
+from billing.entry.errors import EntryError, EntryErrorCode
+from billing.imports.context import ClientStopped, ImportContext
+from billing.imports.staging import StagedRow
 
 # The columns of fields whose names differ.
 COLUMNS = {
@@ -27,3 +29,14 @@ SEND_ANEW = {
 }
 # The kinds of records whose inputs have no day.
 UNDATED = ("credit", "adjustment", "opening_balance")
+
+
+def refuse_entry(
+    context: ImportContext, file: str, row: StagedRow, error: EntryError
+) -> ClientStopped:
+    """Add the fault of a record that a writer refuses."""
+    field = (error.field or "").partition(".")[0]
+    column = COLUMNS.get(field, field)
+    wrong = str(error).removeprefix(f"{error.field} ").removesuffix(".").lower()
+    remedy = REMEDIES.get(error.code, "correct the record")
+    return context.refuse(file, row, column if column in row else "", error.code, wrong, remedy)

@@ -68,6 +68,10 @@ WRONG: Iterable[tuple[str, int, dict[str, str], str]] = (
      "clients.csv:2:name: has control characters: write at most 200 characters in one line"),
     ("clients", 2, {"city": "Portland"},
      "clients.csv:2:address_line1: is empty: complete the address, or leave all of it out"),
+    ("clients", 3, {"first_name": "B" * 150, "last_name": "O" * 150},
+     "clients.csv:3:name: has more than 200 characters: correct the record"),
+    ("invoice_lines", 3, {"invoice_id": "i2", "session_id": "s3"},
+     "invoices.csv:3:id: names a row twice: correct the record"),
     ("clients", 2, {"clinician_id": "t9"},
      "clients.csv:2:clinician_id: names no clinician of clinicians.csv or of an earlier import:"
      " correct it, or add the clinician"),
@@ -171,6 +175,15 @@ async def test_record_of_an_unknown_client_and_a_missing_line(practice: ImportDe
     assert any(
         line.startswith("opening_balances.csv:2:client_id: names no client") for line in told
     )
+
+
+async def test_two_contacts_of_a_client_with_one_address(practice: ImportDesk) -> None:
+    folder = small_folder()
+    folder["contacts"].append({**folder["contacts"][0], "id": "k2", "email": "Gail@example.com"})
+    assert await refused(practice, folder) == [
+        "contacts.csv:3:email: is the address of line 2, a contact of the same client: leave one of"
+        " the two out"
+    ]
 
 
 FORMS: Iterable[tuple[str, bytes, str]] = (
