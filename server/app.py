@@ -50,6 +50,7 @@ from server.http.exports import Exports
 from server.http.fast_path import FastPath
 from server.http.graphiql import PageConfig
 from server.http.graphql import Endpoint, HTTPError, refusal_response
+from server.http.ingest import Ingest
 from server.http.media_types import asks_for_html
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
@@ -226,6 +227,7 @@ def app(
             *(Route(path, graphql, methods=METHODS) for path in ("/graphql", "/graphql/")),
             documents.addresses(),
             *exports.addresses(),
+            Ingest(endpoint, url, now).address(),
             *probes.addresses(connector),
             *([metrics.address()] if metrics else []),
             webhook,

@@ -1,10 +1,8 @@
 """The command `portal import`: a practice's records from a folder or ZIP file."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -102,20 +100,3 @@ def lines_of(report: ImportReport) -> Iterator[str]:
     if report.proof.clients:
         yield f"The balances of {report.proof.clients:,} clients are those of totals.csv."
     yield "Imported." if report.is_imported else "A trial: everything was rolled back."
-
-
-def as_json(report: ImportReport) -> str:
-    """Return the report for programs."""
-    told: dict[str, Any] = {
-        "imported": report.is_imported,
-        "records": report.counts,
-        "faults": [fault._asdict() for fault in report.faults],
-        "faultCount": report.fault_count,
-        "putOff": list(report.put_off),
-        "totals": {
-            "clients": report.proof.clients,
-            "balanceMinor": report.proof.balance_minor,
-            "differing": report.proof.explanations,
-        },
-    }
-    return json.dumps(told, ensure_ascii=False)

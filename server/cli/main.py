@@ -198,13 +198,14 @@ def import_records(
 
     The same files again change nothing. Exit with 1 if there are faults.
     """
+    from billing.imports.report_json import as_json
     from server.cli import import_records as importing
 
     command = importing.ImportCommand(
         folder, practice, source, dry_run, cards_are_not_ours, mapping
     )
     report = run(command.run(settings_from_environment()))
-    typer.echo(importing.as_json(report) if json else "\n".join(importing.lines_of(report)))
+    typer.echo(as_json(report) if json else "\n".join(importing.lines_of(report)))
     if report.fault_count:
         raise typer.Exit(1)
 

@@ -98,9 +98,9 @@ class LargeBodies:
         self.reserved: Counter[str] = Counter()
 
     @contextmanager
-    def room(self, sender: str, body: RequestBody) -> Iterator[None]:
+    def room(self, sender: str, body: RequestBody, largest: int = MAX_BODY) -> Iterator[None]:
         """Reserve memory for a sender's body. Raise NoMemoryLeft if there is none."""
-        size = MAX_BODY if body.declared is None else min(body.declared, MAX_BODY)
+        size = largest if body.declared is None else min(body.declared, largest)
         if (
             self.reserved.total() + size > self.most
             or self.reserved[sender] + size > self.most_of_one

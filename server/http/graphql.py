@@ -89,7 +89,9 @@ class Endpoint:
             request.scope[OUTCOME] = "refused"
         return response(request, answer)
 
-    async def receive_body(self, request: Request) -> tuple[bytes, Viewer | None]:
+    async def receive_body(
+        self, request: Request, largest: int = MAX_BODY, large_bodies: LargeBodies | None = None
+    ) -> tuple[bytes, Viewer | None]:
         """Return the request's body, and the bearer of its token at the time the body was complete.
 
         The token is looked up before more than a small body is read, and once more afterwards: the
@@ -102,11 +104,11 @@ class Endpoint:
             if not is_small:
                 if viewer is None:
                     raise bodies.TooLarge(STRANGERS_BODY)
-                with self.large_bodies.room(viewer.token_id, body):
-                    if not await body.read(MAX_BODY):
-                        raise bodies.TooLarge(MAX_BODY)
+                with (large_bodies or self.large_bodies).room(viewer.token_id, body, largest):
+                    if not await body.read(largest):
+                        raise bodies.TooLarge(largest)
                 viewer = await self.viewer(request, self.now())
-            return body.decoded(MAX_BODY if viewer else STRANGERS_BODY), viewer
+            return body.decoded(largest if viewer else STRANGERS_BODY), viewer
         except BodyRefused as reason:
             raise body_error(reason) from None
 

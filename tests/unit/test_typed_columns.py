@@ -14,7 +14,7 @@ import datetime as dt
 
 import models
 from graph.mutations.inputs import PayInput, RefreshPaymentInput
-from graph.mutations.mutation import mutation
+from graph.mutations.mutation_field import mutation
 from graph.types.money import Money, money_field
 from planner.sources import Embedded, ToMany, Value, column, field
 from planner.tables import RowOf

@@ -62,15 +62,17 @@ class Bookkeeping(Reversals):
 
     async def enter(self, maker: ClientMaker[Any], wanted: Any) -> str | None:
         """Make an entry, unless the rules refuse it."""
-        portal = self.portal
-        context = EntryContext(portal.engine, portal.clock)
         with suppress(EntryError):
-            id_ = await enter_for_client(
-                context, portal.practice_id, portal.client_id, maker, wanted
-            )
+            id_ = await self.written(maker, wanted)
             self.told[maker.__name__] += 1
             return id_
         return None
+
+    async def written(self, maker: ClientMaker[Any], wanted: Any) -> str:
+        """Make an entry by its writer. Raise EntryError if the rules refuse it."""
+        portal = self.portal
+        context = EntryContext(portal.engine, portal.clock)
+        return await enter_for_client(context, portal.practice_id, portal.client_id, maker, wanted)
 
     async def issued(self, amount: int, *_: Any) -> str:
         id_ = await self.enter(issue_invoice, self.new_invoice(amount))
