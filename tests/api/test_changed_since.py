@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from identity.tokens import Subject
 from models import READ_SCOPES, Payment
-from tests.payments.test_reversals import refunded_there
 from tests.support.demo_server import PROJECT
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
 from tests.support.portal import Portal, served
+from tests.support.reversals import refunded_there
 
 pytestmark = pytest.mark.twins(1)
 

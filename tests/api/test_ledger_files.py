@@ -12,8 +12,8 @@ from billing.payments.refund import refund_payment
 from identity.tokens import Subject
 from models import READ_SCOPES, EntryKind, Invoice
 from sandbox import reversals
-from tests.payments.test_reversals import at_stripe, paid
 from tests.support.payments import Paying, paying
+from tests.support.reversals import at_stripe, paid
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ALL = READ_SCOPES

@@ -36,13 +36,13 @@ from models.database import open_engine
 from models.ids import new_id
 from sandbox import intents
 from server import practice_check
-from tests.payments.test_reversals import at_stripe, paid
 from tests.support import postgres
 from tests.support.card_forms import keep
 from tests.support.empty_databases import prepare
 from tests.support.factories import Books
 from tests.support.leases import run_out
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
+from tests.support.reversals import at_stripe, paid
 from tests.support.unprotected import unprotected
 
 pytestmark = pytest.mark.twins(1)

@@ -25,9 +25,9 @@ from models import Payment, PaymentState, Practice, Refund, RefundState, StripeE
 from sandbox import intents, reversals
 from sandbox.api import Fault
 from server.sandbox import SECRET
-from tests.payments.test_reversals import at_stripe, dues, paid
 from tests.support import card_forms
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
+from tests.support.reversals import at_stripe, dues, paid
 from tests.support.triggers import remove_triggers
 
 OTHER = f"{ACCOUNT}other"

@@ -170,6 +170,7 @@ async def test_planted_leak_is_reported(inside: Inside, plant: Plant) -> None:
     assert faults
 
 
+@pytest.mark.rest
 async def test_without_a_leak_nothing_is_reported(inside: Inside) -> None:
     """Leaks planted before left no rows behind."""
     assert await told(inside, "contact who pays") == []

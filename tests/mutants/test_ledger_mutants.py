@@ -13,8 +13,8 @@ from billing.payments.refund import refund_payment
 from models import EntryKind
 from sandbox import reversals as at_bank
 from tests.payments.state_machine.judge import judge, shown_balance
-from tests.payments.test_reversals import at_stripe
 from tests.support.payments import Paying, paying
+from tests.support.reversals import at_stripe
 
 pytestmark = pytest.mark.campaign
 

@@ -460,6 +460,7 @@ async def test_generated_operations_find_most_faults(told: dict[str, str]) -> No
     assert len(by_generated) * 100 >= len(told) * GENERATED, told
 
 
+@pytest.mark.rest
 async def test_without_a_fault_all_answers_agree(
     comparison: Comparison, generated: Foretold, written: Foretold
 ) -> None:

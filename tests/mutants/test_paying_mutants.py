@@ -75,6 +75,7 @@ def test_without_the_unique_claim_the_machine_fails(
     goes_red(without)
 
 
+@pytest.mark.rest
 def test_without_the_fence_the_machine_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,10 +19,10 @@ from billing.ledger.chain_roots import make_due_roots, make_root
 from billing.ledger.hash_chain import CHAINED, Chain, row_key
 from models import ChainLink, ChainRoot, LedgerEntry
 from models.database import DatabaseBusy
-from tests.payments.test_reversals import paid
 from tests.support import books
 from tests.support.entries import PRACTICE
 from tests.support.payments import Paying, paying
+from tests.support.reversals import paid
 from tests.support.unprotected import unprotected
 
 pytestmark = pytest.mark.twins(1)

@@ -19,8 +19,8 @@ from sandbox import currencies as stripes
 from sandbox import reversals
 from sandbox.api import Fault
 from sandbox.errors import StripeError
-from tests.payments.test_reversals import at_stripe
 from tests.support.payments import Paying, paying
+from tests.support.reversals import at_stripe
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # A currency, an amount in ISO's minor units, the same in Stripe's, and a part of each.

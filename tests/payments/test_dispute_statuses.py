@@ -9,8 +9,8 @@ from billing.payments.refund import refund_payment
 from models import Dispute
 from models.ids import new_id
 from sandbox import reversals
-from tests.payments.test_reversals import at_stripe, minor, paid
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.reversals import at_stripe, minor, paid
 
 pytestmark = pytest.mark.twins(1)
 

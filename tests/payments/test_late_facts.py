@@ -15,9 +15,9 @@ from billing.payments.reversals import reverse
 from billing.stripe import Stripe
 from models import Dispute, DisputeState, Payment, PaymentState, Refund, RefundState
 from sandbox import intents, reversals, strangers
-from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
 from tests.support import postgres
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
+from tests.support.reversals import at_stripe, dues, paid, refunded_there
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 Slow = Callable[[str], tuple[asyncio.Event, asyncio.Event]]

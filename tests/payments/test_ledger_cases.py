@@ -15,8 +15,8 @@ from billing.payments.refund import refund_payment
 from models import Allocation, EntryKind, LedgerEntry, Receipt
 from models.ids import new_id
 from sandbox import intents, reversals
-from tests.payments.test_reversals import at_stripe, minor, paid
 from tests.support.payments import ASKS, Paying, paying
+from tests.support.reversals import at_stripe, minor, paid
 
 pytestmark = pytest.mark.twins(1)
 

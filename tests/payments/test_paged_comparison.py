@@ -11,9 +11,9 @@ from billing.stripe import api
 from identity.tokens import Subject
 from sandbox import reversals
 from tests.payments.test_card_facts import compare_without_events, kept, renew
-from tests.payments.test_reversals import at_stripe, paid, refunded_there
 from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.reversals import at_stripe, paid, refunded_there
 
 pytestmark = pytest.mark.twins(1)
 

@@ -23,9 +23,9 @@ from models import (
     Row,
 )
 from sandbox import methods, reversals
-from tests.payments.test_reversals import at_stripe, paid, refunded_there
 from tests.support.card_forms import keep
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.reversals import at_stripe, paid, refunded_there
 from tests.support.unprotected import unprotected
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]

@@ -13,8 +13,8 @@ from billing.stripe import Unknown
 from models import Refund, RefundState
 from sandbox import reversals
 from sandbox.api import Fault
-from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
 from tests.support.payments import Paying, paying
+from tests.support.reversals import at_stripe, dues, paid, refunded_there
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 

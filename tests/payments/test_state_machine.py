@@ -19,7 +19,7 @@ REVERSALS = (
 )
 
 # Examples of each test, and the steps of each. The first examples are the simplest ones.
-PAYMENTS = shares.number(8, quick=2)
+PAYMENTS = shares.number(8, quick=3)
 ON_SQLITE = shares.number(28, quick=3)
 ON_POSTGRESQL = shares.number(8, quick=2)
 STEPS = 45

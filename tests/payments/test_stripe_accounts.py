@@ -15,8 +15,8 @@ from billing.stripe import Forbidden
 from billing.stripe.calls import request_options
 from models import Claim, Payment, PaymentState, Practice
 from sandbox import access, intents, reversals
-from tests.payments.test_reversals import at_stripe, dues, paid
 from tests.support.payments import ACCOUNT, ASKS, GOOD, Paying, paying
+from tests.support.reversals import at_stripe, dues, paid
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 

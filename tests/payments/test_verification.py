@@ -38,13 +38,13 @@ from models.ids import new_id
 from server.cli import main as cli
 from tests.conftest import SEED
 from tests.payments.test_chain_roots import rewrite, roots_of_two_days
-from tests.payments.test_reversals import paid, refunded_there
 from tests.support import books as stored_books
 from tests.support import postgres
 from tests.support.document_links import BASE, get, link, made
 from tests.support.empty_databases import prepare
 from tests.support.payments import Paying, paying
 from tests.support.portal import KEY
+from tests.support.reversals import paid, refunded_there
 from tests.support.tampering import Tamperer
 from tests.support.unprotected import unprotected
 

@@ -17,11 +17,11 @@ from models import Client, Payment, PaymentState
 from models.ids import new_id
 from sandbox import intents, reversals
 from sandbox.faults import Fault
-from tests.payments.test_reversals import at_stripe, dues, paid, refunded_there
 from tests.support.backups import after_restore, backed_up
 from tests.support.card_forms import keep, remove
 from tests.support.payments import ASKS, DECLINED, GOOD, Paying, paying
 from tests.support.recoveries import assert_whole, differences, picture, recover, refused
+from tests.support.reversals import at_stripe, dues, paid, refunded_there
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OTHER, THIRD = "5555555555554444", "378282246310005"

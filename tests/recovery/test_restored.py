@@ -15,10 +15,10 @@ from models import Payment, PaymentState, Practice, Receipt
 from models.serving_role import refuse_unfit_role
 from sandbox.faults import Fault
 from server.recovery_check import refuse_lost_payments
-from tests.payments.test_reversals import dues, paid
 from tests.support.backups import after_restore, backed_up
 from tests.support.payments import ACCOUNT, Paying, paying
 from tests.support.recoveries import all_rows, assert_whole, recover, refused
+from tests.support.reversals import dues, paid
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 

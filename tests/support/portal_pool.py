@@ -2,10 +2,9 @@
 
 import os
 
-from server.app import checked_schema
 from server.cli import demo, serve
 from server.cli.main import app
-from tests.support.process_pool import forks
+from tests.support.process_pool import check_schema_for, forks
 
 
 def run(command: list[str], folder: str, printed: str, environment: dict[str, str]) -> None:
@@ -22,6 +21,4 @@ def run(command: list[str], folder: str, printed: str, environment: dict[str, st
 WARM = (demo, serve)
 
 if __name__ == "__main__":
-    for lateral in (False, True):
-        checked_schema(lateral=lateral)
-    forks(run)
+    forks(run, warm=check_schema_for)

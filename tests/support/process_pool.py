@@ -1,7 +1,7 @@
 """A warmed process that forks others on request, so that none of them imports anything.
 
-A module can be one by warming up and then calling `forks(begin)`. `Nursery` runs the module and
-sends it JSON lines. The process has neither threads nor an event loop.
+A module can be one by calling `forks(begin, warm)`. `Nursery` runs the module and sends it JSON
+lines. The process has neither threads nor an event loop.
 """
 
 import json
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from server.app import checked_schema
 
 PROJECT = Path(__file__).parents[2]
 
@@ -60,8 +62,11 @@ class Nursery:
 # -- inside the process ----------------------------------------------------------------------------
 
 
-def forks(begin: Callable[..., None]) -> None:
-    """Answer requests of the parent process until it closes the pipe."""
+def forks(begin: Callable[..., None], warm: Callable[[str], object]) -> None:
+    """Answer requests of the parent process until it closes the pipe.
+
+    `warm` is called before a fork with the URL of its database.
+    """
     print(json.dumps("warm"), flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
@@ -70,8 +75,20 @@ def forks(begin: Callable[..., None]) -> None:
         elif "reap" in asked:
             answer = reaped(asked["reap"])
         else:
+            warm(url_of(asked))
             answer = fork(begin, asked)
         print(json.dumps(answer), flush=True)
+
+
+def url_of(asked: dict[str, Any]) -> str:
+    """Return the URL of the database that a request is about, or an empty one."""
+    settings, environment = asked.get("settings", {}), asked.get("environment", {})
+    return str(settings.get("database_url") or environment.get("DATABASE_URL") or "")
+
+
+def check_schema_for(url: str) -> None:
+    """Check the schema once for each kind of database, so that no fork has to."""
+    checked_schema(lateral=url.startswith("postgres"))
 
 
 def fork(begin: Callable[..., None], asked: dict[str, Any]) -> int:

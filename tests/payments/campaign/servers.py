@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ class Pool:
 
     def __init__(self, folder: Path, seed: str) -> None:
         self.folder, self.seed = folder, seed
-        self.nursery = Nursery("tests.payments.campaign.worker")
         self.random = random.Random(f"{seed}:pool")
         self.counts: Counter[str] = Counter()
         self.forks = 0
@@ -43,13 +43,18 @@ class Pool:
         asked = vars(armed) if danger else None
         return self.nursery.born(kind=kind, danger=asked, **given)
 
+    @cached_property
+    def nursery(self) -> Nursery:
+        return Nursery("tests.payments.campaign.worker")
+
     @property
     def log(self) -> Path:
         """Return the file in which processes record that they are about to die or stop."""
         return self.folder / "crashes.txt"
 
     def close(self) -> None:
-        self.nursery.close()
+        if "nursery" in vars(self):
+            self.nursery.close()
 
     def look(self, process: int) -> bool:
         """Return whether the process lives. Continue a stopped one when its time has come."""

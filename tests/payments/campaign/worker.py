@@ -18,13 +18,11 @@ from billing.payment_methods import detach
 from billing.payments import background, daily_comparison, reconcile, webhook_inbox
 from billing.stripe import api
 from models import leases
-from server.app import app, checked_schema
+from server.app import app
 from server.cli import main as cli
 from server.settings import Settings
 from tests.payments.campaign.crashes import Danger, arm
-from tests.support.portal import KEY
-from tests.support.process_pool import forks
-from tests.support.processes import SECRET
+from tests.support.process_pool import check_schema_for, forks
 
 # Of Linux's prctl(2).
 PR_SET_PDEATHSIG = 1
@@ -93,22 +91,7 @@ def to_file(printed: str) -> None:
         os.dup2(out, descriptor)
 
 
-def warm() -> None:
-    """Import and prepare everything that a server needs, so that no fork has to."""
-    for lateral in (False, True):
-        checked_schema(lateral=lateral)
-    settings = {
-        "database_url": "sqlite:////nowhere/portal.sqlite",
-        "token_key": KEY,
-        "stripe_api_key": "sk_test_double",
-        "stripe_publishable_key": "pk_test_double",
-        "stripe_webhook_secret": SECRET,
-    }
-    app(Settings.model_validate(settings))
-
-
 if __name__ == "__main__":
-    warm()
-    # A fork would not have the thread.
+    # A fork would not have a thread.
     assert threading.active_count() == 1
-    forks(begin)
+    forks(begin, warm=check_schema_for)

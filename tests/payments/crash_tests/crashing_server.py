@@ -11,9 +11,9 @@ from sqlalchemy import event
 
 from billing.payments import background, reconcile
 from billing.payments.context import PaymentContext
-from server.app import app, checked_schema
+from server.app import app
 from server.settings import Settings
-from tests.support.process_pool import forks
+from tests.support.process_pool import check_schema_for, forks
 
 OFTEN_S, SELDOM_S = 0.2, 3600
 
@@ -98,6 +98,4 @@ def watch_calls(context: PaymentContext, passing: Any) -> None:
 
 
 if __name__ == "__main__":
-    for lateral in (False, True):
-        checked_schema(lateral=lateral)
-    forks(serve)
+    forks(serve, warm=check_schema_for)
