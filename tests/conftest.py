@@ -14,6 +14,7 @@ from tests.support import demo_server as demonstration
 from tests.support import postgres, shares
 from tests.support.comparison import Comparison, compared
 from tests.support.demo_server import Demo
+from tests.support.demo_snapshot import Snapshot, taken
 from tests.support.patience import patient
 from tests.support.practices import made
 from tests.support.process_pool import Nursery
@@ -160,10 +161,22 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Yield a real `portal demo`, on a port of its own."""
-    with demonstration.served(tmp_path_factory.mktemp("demo")) as started:
-        yield started
+def started_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Snapshot]]:
+    """Yield a real `portal demo`, on a port of its own, and a snapshot of its first rows."""
+    folder = tmp_path_factory.mktemp("demo")
+    with demonstration.served(folder) as started:
+        yield started, taken(started, folder / "first rows")
+
+
+@pytest.fixture(scope="session")
+def demo(started_demo: tuple[Demo, Snapshot]) -> Demo:
+    return started_demo[0]
+
+
+@pytest.fixture(scope="session")
+def snapshot(started_demo: tuple[Demo, Snapshot]) -> Snapshot:
+    """Return the demo's first rows."""
+    return started_demo[1]
 
 
 @pytest.fixture(scope="session")

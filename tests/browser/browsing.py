@@ -111,21 +111,28 @@ class Watched:
 
 
 @asynccontextmanager
-async def browser(chromium: str, profile: Path) -> AsyncIterator[BrowserContext]:
-    """Run chromium with a profile of its own."""
+async def browser(chromium: str, profile: Path, *, scale: int = 1) -> AsyncIterator[BrowserContext]:
+    """Run chromium with a profile in a folder. `scale`: the pixels of the screen per CSS pixel."""
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             profile,
             executable_path=chromium,
             args=FLAGS,
             viewport={"width": 1400, "height": 850},
-            device_scale_factor=2,
+            device_scale_factor=scale,
             color_scheme="light",
         )
         try:
             yield context
         finally:
             await context.close()
+
+
+async def clear(page: Page, url: str) -> None:
+    """Remove all that pages of a server stored in the browser."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "all"})
+    await session.detach()
 
 
 async def watch(context: BrowserContext) -> Watched:
@@ -143,6 +150,7 @@ async def watch(context: BrowserContext) -> Watched:
 async def open_graphiql(context: BrowserContext, url: str) -> Watched:
     """Open GraphiQL, and wait for its editors and the schema."""
     watched = await watch(context)
+    await clear(watched.page, url)
     async with watched.page.expect_response(lambda response: response.request.method == "POST"):
         await watched.page.goto(f"{url}/graphql")
     await watched.page.wait_for_selector(".graphiql-query-editor .view-line span")

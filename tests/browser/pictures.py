@@ -28,6 +28,7 @@ async def graphiql(context: BrowserContext, url: str, folder: Path) -> Path:
     await page.wait_for_timeout(500)
     path = folder / "graphiql.png"
     await page.screenshot(path=path, animations="disabled")
+    await page.close()
     return path
 
 
@@ -42,7 +43,7 @@ async def portal(visitor: Visit, folder: Path) -> list[Path]:
         taken.append(folder / f"{name}.png")
         await page.screenshot(path=taken[-1], full_page=whole, animations="disabled", scale="css")
 
-    await visitor.sign_in()
+    await visitor.arrive()
     await picture("portal", whole=True)
     await visitor.open_payment()
     await visitor.another_card(VISA)

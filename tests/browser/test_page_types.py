@@ -97,6 +97,7 @@ def test_page_calls_stripe_as_its_types_require(tsc: Sequence[str]) -> None:
     assert checked(tsc, WEB / "tsconfig.json") == {}
 
 
+@pytest.mark.rest
 def test_wrong_calls_are_found(tsc: Sequence[str], tmp_path: Path) -> None:
     """Each mistake is made in a copy of its own, and one run of tsc checks all copies."""
     settings = json.loads((WEB / "tsconfig.json").read_text())

@@ -42,17 +42,16 @@ async def test_balance_is_paid_by_a_new_card_that_is_saved(payer: Visit) -> None
     assert not any("Unpaid" in row or "Partially paid" in row for row in history)
 
 
+@pytest.mark.rest
 async def test_card_that_is_not_saved_is_not_on_file(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card("4000 0566 5566 5556")
+    await payer.begin_payment("4000 0566 5566 5556")
     await payer.click("Pay $525.00")
     await is_paid(payer, 52500)
     assert len(await payer.rows("Payment Methods")) == 3
 
 
 async def test_one_invoice_is_paid_by_a_card_on_file(payer: Visit) -> None:
-    await payer.sign_in()
+    await payer.arrive()
     number = (await payer.rows("Invoices"))[0].split()[0]
     await payer.page.get_by_role("link", name=number).first.click()
     await payer.title(f"Invoice {number}")
@@ -75,10 +74,12 @@ async def test_one_invoice_is_paid_by_a_card_on_file(payer: Visit) -> None:
     assert await payer.charges() == [round(float(amount.strip("$")) * 100)]
 
 
-async def test_declined_card_is_reported_and_another_pays(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(DECLINED)
+async def test_incomplete_and_declined_cards_are_reported_and_another_pays(payer: Visit) -> None:
+    await payer.begin_payment("4242")
+    await payer.click("Pay $525.00")
+    await payer.problem("Your card number is incomplete.")
+    assert payer.sent("Pay") == []
+    await payer.fill(DECLINED)
     await payer.click("Pay $525.00")
     await payer.problem("The bank declined the card")
     await payer.fill(VISA)
@@ -90,28 +91,15 @@ async def test_declined_card_is_reported_and_another_pays(payer: Visit) -> None:
     assert first != second
 
 
-async def test_incomplete_card_number_is_reported_before_the_request(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card("4242")
-    await payer.click("Pay $525.00")
-    await payer.problem("Your card number is incomplete.")
-    assert payer.sent("Pay") == []
-
-
 async def test_approved_3d_secure_pays(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(ASKS)
+    await payer.begin_payment(ASKS)
     await payer.click("Pay $525.00")
     await payer.bank.get_by_role("button", name="Complete").click()
     await is_paid(payer, 52500)
 
 
 async def test_failed_3d_secure_charges_nothing(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(ASKS)
+    await payer.begin_payment(ASKS)
     await payer.click("Pay $525.00")
     await payer.bank.get_by_role("button", name="Fail").click()
     await payer.problem("The bank could not confirm that it is you.")
@@ -120,9 +108,7 @@ async def test_failed_3d_secure_charges_nothing(payer: Visit) -> None:
 
 async def abandoned(payer: Visit) -> None:
     """Begin a payment with 3-D Secure, and reload the page."""
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(ASKS)
+    await payer.begin_payment(ASKS)
     await payer.click("Pay $525.00")
     await expect(payer.bank).to_be_visible()
     await payer.page.goto(f"{payer.demo.url}/portal/")
@@ -133,6 +119,7 @@ async def abandoned(payer: Visit) -> None:
     await expect(payer.page.get_by_text("A payment is under way.")).to_be_visible()
 
 
+@pytest.mark.rest
 async def test_abandoned_payment_can_be_continued(payer: Visit) -> None:
     await abandoned(payer)
     await payer.click("Confirm it")
@@ -150,9 +137,7 @@ async def test_abandoned_payment_can_be_canceled(payer: Visit) -> None:
 
 
 async def test_closed_dialog_leaves_the_payment_waiting(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(ASKS)
+    await payer.begin_payment(ASKS)
     await payer.click("Pay $525.00")
     await expect(payer.bank).to_be_visible()
     await is_accessible(payer.page)
@@ -163,8 +148,7 @@ async def test_closed_dialog_leaves_the_payment_waiting(payer: Visit) -> None:
 
 
 async def test_double_click_is_one_charge(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
+    await payer.begin_payment()
     await payer.page.get_by_role("button", name="Pay $525.00").dblclick()
     await is_paid(payer, 52500)
     assert len(payer.sent("Pay")) == 1
@@ -183,8 +167,7 @@ async def test_lost_response_is_requested_again_with_the_same_key(payer: Visit) 
         else:
             await route.continue_()
 
-    await payer.sign_in()
-    await payer.open_payment()
+    await payer.begin_payment()
     await payer.page.route("**/graphql", lose)
     await payer.click("Pay $525.00")
     await payer.told(PAID)
@@ -195,8 +178,7 @@ async def test_lost_response_is_requested_again_with_the_same_key(payer: Visit) 
 
 
 async def test_changed_balance_is_shown_and_not_charged(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
+    await payer.begin_payment()
     found = await payer.api(
         """{ client { invoices(first: 1) { nodes { id payable { amount currency } } }
              paymentMethods { id } } }"""
@@ -221,6 +203,7 @@ async def test_changed_balance_is_shown_and_not_charged(payer: Visit) -> None:
     assert await payer.charges() == [paid, 52500 - paid]
 
 
+@pytest.mark.rest
 async def test_readmes_pictures_of_the_portal_can_be_taken(payer: Visit, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path / "pictures")
     taken = await pictures.portal(payer, folder)
@@ -231,7 +214,7 @@ async def test_readmes_pictures_of_the_portal_can_be_taken(payer: Visit, tmp_pat
 
 
 async def test_cards_are_saved_and_the_default_is_chosen(payer: Visit) -> None:
-    await payer.sign_in()
+    await payer.arrive()
     for number in ("4000 0566 5566 5556", "6011 1111 1111 1117"):
         await payer.click("+ New Card")
         await payer.title("New card")
@@ -273,13 +256,10 @@ async def default(payer: Visit) -> str:
     return " ".join(row.split()[:4])
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("bank", ["Complete", "Fail"])
 async def test_card_is_saved_if_the_bank_approves(payer: Visit, bank: str) -> None:
-    await payer.sign_in()
-    await payer.click("+ New Card")
-    await payer.title("New card")
-    await payer.fill(ASKS)
-    await payer.click("Save Card")
+    await payer.begin_card(ASKS)
     await payer.bank.get_by_role("button", name=bank).click()
     if bank == "Complete":
         await payer.told("Visa ending in 3155 is on file.")
@@ -287,18 +267,16 @@ async def test_card_is_saved_if_the_bank_approves(payer: Visit, bank: str) -> No
         await payer.problem("The bank could not confirm that it is you.")
 
 
+@pytest.mark.rest
 async def test_declined_card_is_not_saved(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.click("+ New Card")
-    await payer.title("New card")
-    await payer.fill(DECLINED)
-    await payer.click("Save Card")
+    await payer.begin_card(DECLINED)
     await payer.problem("The bank declined the card")
     await payer.fill("6011 1111 1111 1117")
     await payer.click("Save Card")
     await payer.told("Discover ending in 1117 is on file.")
 
 
+@pytest.mark.rest
 async def test_balance_is_paid_by_keyboard_alone(payer: Visit) -> None:
     keyboard = payer.page.keyboard
     await payer.page.goto(f"{payer.demo.url}/portal/")

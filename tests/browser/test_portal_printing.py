@@ -27,7 +27,7 @@ KINDS = {
 async def opened(reader: Visit, kind: str) -> str:
     """Open the first document of a kind, and return its number."""
     section, address = KINDS[kind]
-    await reader.sign_in()
+    await reader.arrive()
     link = reader.section(section).locator(f"a[href*='#{address}']").first
     number = (await link.inner_text()).removeprefix("receipt ")
     await link.click()
@@ -39,9 +39,19 @@ def text(pdf: bytes) -> str:
     return "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_print_shows_the_document_in_a_tab_of_its_own(reader: Visit, kind: str) -> None:
+async def test_document_is_printed_in_a_tab_of_its_own_and_saved_under_its_name(
+    reader: Visit, kind: str
+) -> None:
     number = await opened(reader, kind)
+    await is_printed(reader, f"{kind} {number}")
+    await is_saved(reader, f"{kind} {number}")
+    await reader.title(f"{kind} {number}")
+    await reader.is_clean()
+
+
+async def is_printed(reader: Visit, name: str) -> None:
     async with reader.page.context.expect_page() as opening:
         await reader.page.get_by_role("link", name="Print", exact=True).click()
     tab = await opening.value
@@ -52,10 +62,9 @@ async def test_print_shows_the_document_in_a_tab_of_its_own(reader: Visit, kind:
     # The tab has no reference to the page that opened it.
     assert await tab.evaluate("[window.opener, document.referrer]") == [None, ""]
     response = await tab.context.request.get(tab.url)
-    assert f"{kind} {number}" in text(await response.body())
+    assert name in text(await response.body())
     assert response.headers["content-disposition"].startswith("inline;")
     await tab.close()
-    await reader.is_clean()
 
 
 async def shown(tab: Page) -> None:
@@ -68,17 +77,13 @@ async def shown(tab: Page) -> None:
         await tab.wait_for_event("framenavigated", is_viewer, timeout=PATIENCE_MS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_download_saves_the_document_under_its_name(reader: Visit, kind: str) -> None:
-    number = await opened(reader, kind)
+async def is_saved(reader: Visit, name: str) -> None:
     async with reader.page.expect_download() as saving:
         await reader.page.get_by_role("link", name="Download").click()
     download = await saving.value
-    assert download.suggested_filename == f"{kind} {number}.pdf"
+    assert download.suggested_filename == f"{name}.pdf"
     saved = await asyncio.to_thread(Path(await download.path()).read_bytes)
-    assert f"{kind} {number}" in text(saved)
-    await reader.title(f"{kind} {number}")
-    await reader.is_clean()
+    assert name in text(saved)
 
 
 async def test_old_page_requests_new_links(reader: Visit) -> None:
@@ -101,6 +106,7 @@ async def test_receipt_shows_its_method_and_invoices(reader: Visit) -> None:
     await reader.is_clean()
 
 
+@pytest.mark.rest
 async def test_readmes_pictures_of_documents_can_be_taken(reader: Visit, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path)
     taken = await pictures.documents(reader, folder)

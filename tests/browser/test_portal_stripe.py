@@ -5,9 +5,9 @@ security policy for payments at Stripe itself.
 """
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.stripe.release import STRIPE_JS
 from models import CardSetup, Practice, database
-from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, visit
+from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, minor, visit
 from tests.support import demo_server as demonstration
 from tests.support.demo_server import PROJECT, Demo
 from tests.support.processes import double
@@ -68,13 +68,6 @@ def heard(payer: Visit, address: str) -> list[dict[str, Any]]:
     return bodies
 
 
-async def new_card(payer: Visit, number: str) -> None:
-    await payer.click("+ New Card")
-    await payer.title("New card")
-    await payer.fill(number)
-    await payer.click("Save Card")
-
-
 async def setups(payer: Visit) -> list[str]:
     """Return the states of the forms, according to the server."""
     engine = demo_rows(payer.demo)
@@ -90,11 +83,11 @@ def demo_rows(demo: Demo) -> AsyncEngine:
     return database.engine(f"sqlite:///{demo.folder / '.demo' / 'portal.sqlite'}")
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("number", [ASKS, DECLINED])
 async def test_refusal_by_the_bank_is_reported_to_the_server(payer: Visit, number: str) -> None:
     """A failed 3-D Secure and a decline both count as attempts, and end the form."""
-    await payer.sign_in()
-    await new_card(payer, number)
+    await payer.begin_card(number)
     if number == ASKS:
         await payer.bank.get_by_role("button", name="Fail").click()
         await payer.problem("The bank could not confirm that it is you.")
@@ -109,16 +102,15 @@ async def test_refusal_by_the_bank_is_reported_to_the_server(payer: Visit, numbe
 
 
 async def test_refusal_before_the_bank_is_not_reported(payer: Visit) -> None:
-    await payer.sign_in()
-    await new_card(payer, "4111 1111 1111 1111")
+    await payer.begin_card("4111 1111 1111 1111")
     await payer.problem("only Stripe's published test numbers are taken")
     assert payer.sent("AddCard") == []
     assert await setups(payer) == ["PREPARED"]
 
 
+@pytest.mark.rest
 async def test_closed_bank_dialog_leaves_the_card_waiting(payer: Visit) -> None:
-    await payer.sign_in()
-    await new_card(payer, ASKS)
+    await payer.begin_card(ASKS)
     await expect(payer.bank).to_be_visible()
     await payer.page.keyboard.press("Escape")
     await payer.problem("The bank's page was closed.")
@@ -132,18 +124,15 @@ async def test_lost_response_of_stripe_is_requested(payer: Visit) -> None:
         await route.fetch()
         await route.abort()
 
-    await payer.sign_in()
     await payer.page.route("**/sandbox/setup_intents/confirm", lose)
-    await new_card(payer, DISCOVER)
+    await payer.begin_card(DISCOVER)
     await payer.told("Discover ending in 1117 is on file.")
 
 
 async def test_form_has_the_cards_future_usage(payer: Visit) -> None:
     """Stripe refuses a form that disagrees with its intent, so the page waits for updates."""
     tokens, confirmed = heard(payer, "/confirmation_tokens"), heard(payer, "/setup_intents/confirm")
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(DECLINED)
+    await payer.begin_payment(DECLINED)
     save = payer.page.get_by_label("Save Card")
     for ticked in (True, False, True):
         await payer.fill(DECLINED)
@@ -156,25 +145,20 @@ async def test_form_has_the_cards_future_usage(payer: Visit) -> None:
         await payer.problem("The bank declined the card")
         await expect(payer.page.get_by_role("button", name="Pay $525.00")).to_be_enabled()
     assert [token["setupFutureUsage"] for token in tokens] == ["on_session", None, "on_session"]
-    await payer.page.goto(f"{payer.demo.url}/portal/#/")
-    await payer.title("Billing & Payments")
-    await new_card(payer, DISCOVER)
+    await payer.begin_card(DISCOVER)
     await payer.told("Discover ending in 1117 is on file.")
     assert [one["setupFutureUsage"] for one in confirmed] == ["on_session"]
 
 
 async def test_page_makes_one_stripe_object(payer: Visit) -> None:
     await payer.page.add_init_script(COUNTED)
-    await payer.sign_in()
+    await payer.arrive()
     for _ in range(2):
-        await payer.open_payment()
+        await payer.go("/pay", "Pay your balance")
         await payer.another_card(VISA)
-        await payer.page.goto(f"{payer.demo.url}/portal/#/new-card")
-        await payer.title("New card")
+        await payer.go("/new-card", "New card")
         await payer.fill(VISA)
-        await payer.page.goto(f"{payer.demo.url}/portal/#/")
-        await payer.title("Billing & Payments")
-    await payer.open_payment()
+    await payer.go("/pay", "Pay your balance")
     await payer.another_card(ASKS)
     await payer.click("Pay $525.00")
     await payer.bank.get_by_role("button", name="Complete").click()
@@ -185,9 +169,7 @@ async def test_page_makes_one_stripe_object(payer: Visit) -> None:
 
 async def test_changed_amount_updates_the_form(payer: Visit) -> None:
     """Stripe refuses a token of a form for another amount."""
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(VISA)
+    await payer.begin_payment(VISA)
 
     changed: list[bool] = []
 
@@ -219,9 +201,7 @@ async def test_form_has_the_amount_in_stripes_units(
     """Stripe's decimals of some currencies differ from ISO 4217."""
     await priced_in(payer.demo, currency)
     tokens = heard(payer, "/confirmation_tokens")
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(VISA)
+    await payer.begin_payment(VISA)
     await payer.click("Pay ")
     await payer.told("Paid ")
     assert [(one["amount"], one["currency"]) for one in tokens] == [(units, currency.lower())]
@@ -236,45 +216,44 @@ async def priced_in(demo: Demo, currency: str) -> None:
     await engine.dispose()
 
 
+@pytest.mark.rest
 async def test_error_of_the_bank_dialog_is_shown(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(ASKS)
+    await payer.begin_payment(ASKS)
     await payer.click("Pay $525.00")
     await expect(payer.bank).to_be_visible()
     await payer.page.keyboard.press("Escape")
     await payer.told("The bank's page was closed. Your bank still waits for you to confirm")
 
 
-async def test_stand_in_refuses_calls_that_stripe_refuses(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(VISA)
-    assert await payer.page.evaluate(REFUSED, OPTIONS) is None
-    found = {what: await payer.page.evaluate(REFUSED, given) for what, given in MISTAKES.items()}
+async def test_stand_in_refuses_calls_that_stripe_refuses(reader: Visit) -> None:
+    await reader.begin_payment(VISA)
+    assert await reader.page.evaluate(REFUSED, OPTIONS) is None
+    found = {what: await reader.page.evaluate(REFUSED, given) for what, given in MISTAKES.items()}
     assert found == dict.fromkeys(MISTAKES, "IntegrationError")
 
 
 # -- payments at Stripe ----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def stripe(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the double in a process: Stripe's API, and the requests of Stripe.js."""
-    with double(tmp_path) as address:
+    with double(tmp_path_factory.mktemp("stripe")) as address:
         yield address
 
 
-@pytest.fixture
-def at_stripe(forked: demonstration.Run, stripe: str, tmp_path: Path) -> Iterator[Demo]:
+@pytest.fixture(scope="module")
+def at_stripe(
+    forked: demonstration.Run, stripe: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demo]:
+    """Run a demo with payments at Stripe, for all its visitors."""
     keys = {
         "STRIPE_API_KEY": "sk_test_double",
         "STRIPE_PUBLISHABLE_KEY": "pk_test_double",
         "STRIPE_API_BASE": stripe,
     }
-    folder = tmp_path / "demo"
-    folder.mkdir()
     run = partial(forked, environment=keys)
+    folder = tmp_path_factory.mktemp("at-stripe")
     with demonstration.served(folder, "--stripe", run=run) as started:
         yield started
 
@@ -307,26 +286,30 @@ async def visitor(chrome: BrowserContext, at_stripe: Demo, stripe: str) -> Async
         yield visiting
 
 
-async def charged(stripe: str) -> list[int]:
+async def charged(stripe: str) -> Counter[int]:
     async with httpx.AsyncClient(trust_env=False) as client:
         state = (await client.get(f"{stripe}/controls/state")).json()
     intents = state["payment_intent"]
-    return [one["amount"] for one in intents if one["status"] == "succeeded"]
+    return Counter(one["amount"] for one in intents if one["status"] == "succeeded")
 
 
-@pytest.mark.parametrize("number", [VISA, ASKS])
+@pytest.mark.share(2)
+@pytest.mark.parametrize(("number", "who"), [(VISA, "sibling"), (ASKS, "client")])
 async def test_payment_at_stripe_succeeds_under_its_policy(
-    visitor: Visit, stripe: str, number: str
+    visitor: Visit, stripe: str, number: str, who: str
 ) -> None:
-    await visitor.sign_in()
+    """Each card pays the balance of another client of the same demo."""
+    before = await charged(stripe)
+    await visitor.arrive(who=who)
     assert await visitor.rows("Payment Methods") == []
+    balance = await visitor.balance()
     await visitor.open_payment()
     await visitor.another_card(number)
-    await visitor.click("Pay $525.00")
+    await visitor.click(f"Pay {balance}")
     if number == ASKS:
         await visitor.bank.get_by_role("button", name="Complete").click()
-    await visitor.told("Paid $525.00")
-    assert await charged(stripe) == [52500]
+    await visitor.told(f"Paid {balance}")
+    assert await charged(stripe) - before == {minor(balance): 1}
     assert STRIPE_JS in visitor.watched.requests
     assert await visitor.watched.violations() == []
     assert visitor.watched.complaints == []
@@ -335,7 +318,7 @@ async def test_payment_at_stripe_succeeds_under_its_policy(
 
 
 async def test_only_stripes_frames_are_allowed(visitor: Visit) -> None:
-    await visitor.sign_in()
+    await visitor.arrive()
     show = """(address) => new Promise((resolve) => {
         const frame = document.createElement("iframe");
         frame.addEventListener("load", resolve);

@@ -1,5 +1,6 @@
 """The sandbox's page in a real browser: effects of its buttons on the portal page."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from playwright.async_api import Locator, expect
 from sandbox.cards import CARDS
 from tests.browser.accessible import is_accessible
 from tests.browser.visiting import ASKS, DECLINED, Visit
+from tests.support.demo_server import Demo
 
 pytestmark = pytest.mark.browser
 
@@ -19,36 +21,37 @@ async def sandbox(payer: Visit) -> None:
     await expect(payer.section("payments").locator("tbody tr").first).to_be_visible()
 
 
-async def portal(payer: Visit) -> None:
-    await payer.page.goto(f"{payer.demo.url}/portal/")
-    await payer.title("Billing & Payments")
-
-
 async def paid(payer: Visit) -> Locator:
     """Pay the balance, and return the payment's row at the sandbox."""
-    await payer.sign_in()
-    await payer.open_payment()
+    await payer.begin_payment()
     await payer.click("Pay $525.00")
     await payer.told("Paid $525.00")
     await sandbox(payer)
     return payer.section("payments").locator("tbody tr", has_text="52500 usd").first
 
 
-async def becomes(payer: Visit, balance: str, pay: bool | None = None) -> None:
-    """Wait for a webhook to change the balance. `pay`: whether Pay Now has to be there."""
-    for _ in range(50):
-        await portal(payer)
-        can_pay = await payer.page.get_by_role("link", name="Pay Now").count() > 0
-        if await payer.balance() == balance and pay in (None, can_pay):
-            return
-        await payer.page.wait_for_timeout(100)
-    raise AssertionError(f"the balance is {await payer.balance()}, and can be paid: {can_pay}")
+TRIES, TRIES_EVERY_S = 400, 0.05
+STANDING = "{ client { balance { amount { amount } } canPay { isAllowed } } }"
+
+
+async def becomes(payer: Visit, balance: str, *, pay: bool) -> None:
+    """Wait for a webhook to change the balance, and expect it on the portal page. `pay`: whether
+    Pay Now is there.
+    """
+    amount = {"amount": {"amount": balance.removeprefix("$")}}
+    wanted = {"client": {"balance": amount, "canPay": {"isAllowed": pay}}}
+    for _ in range(TRIES):
+        if (standing := await payer.api(STANDING)) == wanted:
+            break
+        await asyncio.sleep(TRIES_EVERY_S)
+    assert standing == wanted
+    await payer.go("/", "Billing & Payments")
+    assert await payer.balance() == balance
+    await expect(payer.page.get_by_role("link", name="Pay Now")).to_have_count(int(pay))
 
 
 async def test_declined_payment_can_not_be_refunded(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(DECLINED)
+    await payer.begin_payment(DECLINED)
     await payer.click("Pay $525.00")
     await payer.problem("The bank declined the card")
     await sandbox(payer)
@@ -75,17 +78,18 @@ async def test_payment_is_refunded_in_part_in_full_and_unsuccessfully(payer: Vis
     payment = await paid(payer)
     await payment.get_by_role("button", name="Refund half").click()
     await payer.told("Done: Refund half")
-    await becomes(payer, "$262.50")
+    await becomes(payer, "$262.50", pay=True)
     await sandbox(payer)
     await payment.get_by_role("button", name="Refund: pi_").click()
     await payer.told("Done: Refund")
-    await becomes(payer, "$525.00")
+    await becomes(payer, "$525.00", pay=True)
     await sandbox(payer)
     await payment.get_by_role("button", name="Fail the refund").first.click()
     await payer.told("Done: Fail the refund")
-    await becomes(payer, "$262.50")
+    await becomes(payer, "$262.50", pay=True)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize(
     ("wins", "balance"), [("Practice wins", "$0.00"), ("Cardholder wins", "$525.00")]
 )
@@ -102,15 +106,13 @@ async def test_dispute_is_opened_and_closed(payer: Visit, wins: str, balance: st
 
 
 async def test_3d_secure_is_approved_from_the_sandbox(payer: Visit) -> None:
-    await payer.sign_in()
-    await payer.open_payment()
-    await payer.another_card(ASKS)
+    await payer.begin_payment(ASKS)
     await payer.click("Pay $525.00")
     await expect(payer.bank).to_be_visible()
     await sandbox(payer)
     await payer.click("Approve 3-D Secure")
     await payer.told("Done: Approve 3-D Secure")
-    await becomes(payer, "$0.00")
+    await becomes(payer, "$0.00", pay=False)
 
 
 async def test_repeated_events_change_nothing(payer: Visit) -> None:
@@ -120,10 +122,10 @@ async def test_repeated_events_change_nothing(payer: Visit) -> None:
     for number in range(await buttons.count()):
         await buttons.nth(number).click()
         await payer.told("Done: Send again")
-    for _ in range(50):
+    for _ in range(TRIES):
         if all(event["tries"] is None for event in (await payer.stripe())["events"]):
             break
-        await payer.page.wait_for_timeout(100)
+        await asyncio.sleep(TRIES_EVERY_S)
     assert await everything(payer) == before
     assert await payer.charges() == [52500]
 
@@ -137,11 +139,7 @@ async def everything(payer: Visit) -> Any:
 
 @pytest.mark.parametrize("action", ["authenticate", "refund", "dispute", "close", "fail", "again"])
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1}', b'{"id": "pi_none"}', b"[" * 10_000])
-async def test_invalid_action_is_refused_with_a_message(
-    reader: Visit, action: str, body: bytes
-) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        url = f"{reader.demo.url}/sandbox/actions/{action}"
-        response = await client.post(url, content=body)
+def test_invalid_action_is_refused_with_a_message(demo: Demo, action: str, body: bytes) -> None:
+    response = httpx.post(f"{demo.url}/sandbox/actions/{action}", content=body, trust_env=False)
     assert response.status_code == 400
     assert response.json()["error"]["message"]

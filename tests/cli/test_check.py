@@ -22,6 +22,8 @@ from tests.support.checks import change, results, run
 from tests.support.mail_server import PASSWORD, SENDER, USER, mail_server
 from tests.support.portal import Portal
 
+# Several checks are about the database.
+pytestmark = pytest.mark.twins(1)
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 FIELD_KEY = Fernet.generate_key().decode()
 AT_STRIPE = {"payments", "stripe-key", "webhooks", "accounts"}

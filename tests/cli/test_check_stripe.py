@@ -20,8 +20,6 @@ from tests.support.checks import KEYS, change, results
 from tests.support.portal import Portal
 from tests.support.stripe_double import Double
 
-pytestmark = pytest.mark.twins(4)
-
 WEBHOOK = "https://portal.example/stripe/webhook"
 AT_STRIPE = {"payments", "stripe-key", "webhooks", "accounts"}
 

@@ -3,6 +3,7 @@
 Importing all packages takes seconds of CPU, so each command is held to its own.
 """
 
+import asyncio
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from models import DocumentKind, Relation
 from server.cli import practice_settings
 from server.cli.contacts import RelationName
+from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
 
 PROJECT = set("graph execution resolvers demo identity billing planner models sandbox".split())
@@ -64,6 +66,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("command", ["", "token", "contact link", "practice create", "serve"])
 def test_help_imports_nothing_but_the_command_line(command: str, tmp_path: Path) -> None:
     assert {"sqlalchemy", "strawberry", "stripe", "pydantic_settings"} <= dependencies()
@@ -71,17 +74,24 @@ def test_help_imports_nothing_but_the_command_line(command: str, tmp_path: Path)
     assert modules & (dependencies() | PROJECT) == {"typer"}
 
 
-def test_a_command_imports_only_what_it_uses(tmp_path: Path) -> None:
-    for command, unused in (
+@pytest.mark.share(2)
+@pytest.mark.parametrize(
+    ("command", "unused"),
+    [
         ("migrate", SERVING | PAYMENTS),
         ("token list", SERVING | PAYMENTS),
         ("practice list", (SERVING - {"babel"}) | PAYMENTS),
         ("sessions list", SERVING | PAYMENTS),
         ("reconcile", {"uvicorn", "httptools", "typst"}),
-    ):
-        modules = imported(*command.split(), folder=tmp_path)
-        assert modules >= DATABASE, command
-        assert modules & unused == set(), command
+    ],
+)
+async def test_a_command_imports_only_what_it_uses(
+    command: str, unused: set[str], tmp_path: Path
+) -> None:
+    await prepare(f"sqlite:///{tmp_path / 'portal.sqlite'}")
+    modules = await asyncio.to_thread(imported, *command.split(), folder=tmp_path)
+    assert modules >= DATABASE
+    assert modules & unused == set()
 
 
 def test_every_relation_may_be_named() -> None:

@@ -34,36 +34,41 @@ from server.cli import demo, payments
 from server.cli import main as cli
 from server.cli.demo_letterheads import LOGO
 from server.cli.demo_sandbox import seeded
+from tests.support.demo_snapshot import PORTAL, SANDBOX, copy_database
 from tests.support.portal import KEY
 
-URL = "sqlite:///portal.sqlite"
+URL = f"sqlite:///{PORTAL}"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the demo once, and return the folder of its two files."""
+    folder = tmp_path_factory.mktemp("made")
+    url, store = f"sqlite:///{folder / PORTAL}", Store(str(folder / SANDBOX))
+
+    async def make() -> None:
+        keys = {"token_key": KEY, "field_key": Fernet.generate_key().decode()}
+        await demo.prepare_database(url, keys, "http://127.0.0.1/portal/", None)
+        await seeded(url, store)
+
+    asyncio.run(make())
+    store.close()
+    return folder
 
 
 @pytest.fixture
-def payment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make the demo, and return the id of a payment by card."""
+def payment(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Go to a folder with the demo's files, and return the id of a payment by card."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("TOKEN_KEY", KEY)
     monkeypatch.setenv("SANDBOX", "true")
-    store = Store("sandbox.sqlite")
-
-    async def made() -> str:
-        keys = {"token_key": KEY, "field_key": Fernet.generate_key().decode()}
-        await demo.prepare_database(URL, keys, "http://127.0.0.1/portal/", None)
-        await seeded(URL, store)
-        engine = database.engine(URL)
-        by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
-        whole = select(LedgerEntry.payment_id).where(LedgerEntry.kind == "REFUND")
-        untouched = Payment.id.not_in(whole)
-        async with engine.connect() as conn:
-            found = await conn.scalar(select(Payment.id).where(*by_card, untouched))
-        await engine.dispose()
-        return f"pmt_{found}"
-
-    given = asyncio.run(made())
-    store.close()
-    return given
+    for name in (PORTAL, SANDBOX):
+        copy_database(made / name, tmp_path / name)
+    by_card = Payment.stripe_id.is_not(None), Payment.state == PaymentState.SUCCEEDED
+    refunded = select(LedgerEntry.payment_id).where(LedgerEntry.kind == "REFUND")
+    (id_,) = asyncio.run(first(Payment.id, where=(*by_card, Payment.id.not_in(refunded))))
+    return f"pmt_{id_}"
 
 
 def portal(*arguments: str) -> Result:
@@ -71,7 +76,7 @@ def portal(*arguments: str) -> Result:
 
 
 def there(kind: str) -> list[dict[str, Any]]:
-    store = Store("sandbox.sqlite")
+    store = Store(SANDBOX)
     found = store.all(kind)
     store.close()
     return found
@@ -160,7 +165,7 @@ def test_invalid_refund_is_refused_with_a_reason(
 
 
 def test_difference_is_listed_and_sets_the_exit_code(payment: str) -> None:
-    store = Store("sandbox.sqlite")
+    store = Store(SANDBOX)
     intent = next(
         one for one in store.all("payment_intent") if f"pmt_{one['metadata']['payment']}" == payment
     )

@@ -12,8 +12,6 @@ from billing.encryption import FieldKeys
 from models import AccessEntry, ActorKind, Letterhead, Logo
 from tests.support.command_desk import FIELD_KEY, OPERATOR, REQUIRED, CommandDesk, command_desk
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 EXAMPLE = Path(__file__).parents[2] / "docs" / "import" / "practice.toml"
 ADDRESS = ("--line1", "1 Main", "--city", "Austin", "--postal-code", "78701", "--country", "US")

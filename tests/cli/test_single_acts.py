@@ -28,8 +28,6 @@ from models.ids import new_id
 from server.cli.payment_commands import MethodName
 from tests.support.command_desk import FIELD_KEY, OPERATOR, CommandDesk, command_desk
 
-pytestmark = pytest.mark.twins(4)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ADDRESS = ("--line1", "1 Main", "--city", "Austin", "--postal-code", "78701", "--country", "US")
 

@@ -32,7 +32,7 @@ from models import (
 from tests.demo.worlds import DEMOS
 from tests.support.demo_ledger import Ledgers, Values, by, total
 
-pytestmark = pytest.mark.share(4)
+pytestmark = pytest.mark.share(4, alike=True)
 
 
 @pytest.fixture(scope="module", params=DEMOS)

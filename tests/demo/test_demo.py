@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import demo_server as demonstration
 from tests.support.demo_server import PROJECT, Demo
+from tests.support.demo_snapshot import Snapshot
 
 pytestmark = pytest.mark.server
 
@@ -134,10 +135,13 @@ def test_documented_responses_are_the_demos(demo: Demo, text: str, operation: st
     assert undated(ask(demo, "client", documented(text, operation))) == undated(json.loads(answer))
 
 
-def test_documented_steps_pay(tmp_path: Path) -> None:
+def test_documented_steps_pay(
+    forked: demonstration.Run, snapshot: Snapshot, tmp_path: Path
+) -> None:
     card = SANDBOX.partition("/sandbox/confirmation_tokens -d '")[2].partition("'")[0]
     mutation = documented(SANDBOX, "mutation PayTheBalance")
-    with demonstration.served(tmp_path) as own:
+    snapshot.copy_to(tmp_path)
+    with demonstration.served(tmp_path, run=forked) as own:
         made = httpx.post(f"{own.url}/sandbox/confirmation_tokens", content=card).json()
         answer = ask(own, "client", mutation.replace("ctoken_…", made["id"]))
         again = ask(own, "client", mutation.replace("ctoken_…", made["id"]))
@@ -180,15 +184,15 @@ def test_demo_prints_its_urls_and_tokens(demo: Demo) -> None:
 
 
 def test_restart_keeps_data_and_tokens_and_another_folder_has_others(
-    demo: Demo, tmp_path: Path
+    forked: demonstration.Run, demo: Demo, tmp_path: Path
 ) -> None:
-    with demonstration.served(tmp_path) as first:
+    with demonstration.served(tmp_path, run=forked) as first:
         before = dict(first.tokens)
         assert not set(before.values()) & set(demo.tokens.values())
-    with demonstration.served(tmp_path) as second:
+    with demonstration.served(tmp_path, run=forked) as second:
         assert second.tokens == before
         assert "Making" not in second.printed.read_text()
     (tmp_path / ".demo" / "tokens.json").unlink()
-    with demonstration.served(tmp_path) as third:
+    with demonstration.served(tmp_path, run=forked) as third:
         assert not set(third.tokens.values()) & set(before.values())
         assert ask(third, "client", "{ client { balance { amount { amount } } } }")["data"]

@@ -29,7 +29,7 @@ from models import (
 from tests.demo.worlds import WORLDS
 from tests.support.demo_ledger import ISSUED, Ledgers, Values, by, milliseconds, sums, total
 
-pytestmark = pytest.mark.share(4)
+pytestmark = pytest.mark.share(4, alike=True)
 DOCUMENTS = {Invoice: "INV", Statement: "STM", Superbill: "SB", Receipt: "RCP"}
 
 

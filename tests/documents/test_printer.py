@@ -18,6 +18,8 @@ from tests.support.document_links import BASE, get, link, made, text
 from tests.support.portal import Portal, served
 from tests.support.unprotected import unprotected
 
+# The database decides which print was first.
+pytestmark = pytest.mark.twins(1)
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
 

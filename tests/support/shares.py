@@ -3,7 +3,8 @@
 `pytest --quick` takes all tests but these:
 
 - tests marked `slow`, `faults` or `rest`;
-- of a function marked `share(n)` all but one in n of the cases on each database;
+- of a function marked `share(n)` all but one in n of the cases on each database; of functions
+  marked `share(n, alike=True)` the same cases, since they share a costly setup;
 - of a module in a folder of `TWINS`, or marked `twins(n)`, all but one in n of the cases on
   PostgreSQL that are left, for SQLite runs all of them. A database decides tests of `twins(1)`.
 
@@ -22,6 +23,8 @@ LONG = ("slow", "faults")
 # Folders whose tests are about rules, and not about a database.
 TWINS = {
     "tests/api": 8,
+    "tests/cli": 8,
+    "tests/documents": 8,
     "tests/entry": 4,
     "tests/imports": 8,
     "tests/payments": 8,
@@ -99,8 +102,13 @@ def marked(item: pytest.Item, name: str, otherwise: int) -> int:
 
 
 def place(item: pytest.Item) -> bytes:
-    """Return a case's place in an order that only its name decides."""
-    return hashlib.sha256(item.name.encode()).digest()
+    """Return a case's place in an order that only its name decides, or of a share of `alike`
+    functions only its parameters.
+    """
+    share = item.get_closest_marker("share")
+    is_alike = share is not None and share.kwargs.get("alike", False)
+    name = item.name.partition("[")[2] if is_alike else item.name
+    return hashlib.sha256(name.encode()).digest()
 
 
 def is_on_postgresql(nodeid: str) -> bool:

@@ -48,6 +48,17 @@ def test_share_is_a_part_of_each_function_on_each_database() -> None:
     assert by_database(few) == {False: 1, True: 1}
 
 
+def test_functions_of_alike_shares_have_the_same_cases() -> None:
+    alike = cases("a.py", pytest.mark.share(6, alike=True))
+    others: list[Any] = [
+        Case(one.nodeid.replace("test_pay", "test_refund"), one.markers) for one in alike
+    ]
+    taken, _ = shares.divided([*alike, *others])
+    assert len(taken) == 16
+    named = [case.name.partition("[")[2] for case in taken]
+    assert named[:8] == named[8:]
+
+
 def test_twins_are_a_part_of_the_module_on_postgresql() -> None:
     taken, _ = shares.divided(cases("a.py", pytest.mark.twins(4)))
     assert by_database(taken) == {False: 20, True: 5}
