@@ -10,6 +10,8 @@ from models import database
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 
+pytestmark = pytest.mark.rest
+
 TODAY = dt.date(2026, 3, 18)
 # A practice whose rows are all read by any full scan, and another one.
 PLANS = (many.PracticePlan(TODAY, 1, 0, 600), many.PracticePlan(TODAY, 1, 1, 20))
