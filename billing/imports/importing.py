@@ -1,5 +1,6 @@
 """The import of a practice's records: all or nothing, in one transaction."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from contextlib import suppress
@@ -153,11 +154,15 @@ class ImportRun:
         await enter_contacts(context, conn)
         await writer.write()
         prepare_work(self.staging)
-        for batch in client_batches(self.staging):
-            await self.enter_batch(conn, context, batch)
-            if len(context.operations) >= TOGETHER:
-                await writer.write()
-        await writer.write()
+        try:
+            for batch in client_batches(self.staging):
+                await self.enter_batch(writer, context, batch)
+                if len(context.operations) >= TOGETHER:
+                    await writer.write()
+            await writer.write()
+            await writer.settle()
+        finally:
+            await writer.end()
         self.refuse_faults()
         await self.compare_totals(conn)
         self.refuse_faults()
@@ -192,12 +197,16 @@ class ImportRun:
         self.proof = await check.compare()
 
     async def enter_batch(
-        self, conn: AsyncConnection, context: ImportContext, batch: list[ClientRecords]
+        self, writer: RowWriter, context: ImportContext, batch: list[ClientRecords]
     ) -> None:
         """Enter the records of a few clients. A client who is paying now is put off."""
         known = [one.row_id for one in batch if one.row_id is not None and one.has_news]
-        accounts = await Accounts.read(conn, context.facts, known)
+        if known:
+            await writer.settle()
+        accounts = await Accounts.read(writer.conn, context.facts, known)
         for records in batch:
+            # The database's answers for the batch before are handled meanwhile.
+            await asyncio.sleep(0)
             if records.row_id in accounts.paying:
                 self.put_off.append(records.client_id)
                 continue

@@ -1,12 +1,14 @@
 """The writing of an import's rows in bulk, and the versions of what it has changed."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.entry.bulk import row_batch
+from billing.entry.bulk import RowBatch, row_batch
 from billing.entry.writing import write
 from billing.imports.context import ImportContext
 from billing.imports.references import chunks
@@ -22,12 +24,17 @@ VERSIONED: tuple[tuple[Any, tuple[str, ...]], ...] = (
 
 @dataclass
 class RowWriter:
-    """The writer of the operations that wait in a context. It copies where the database lets it."""
+    """The writer of the operations that wait in a context. It copies where the database lets it.
+
+    The database works on one batch while the next one is made. Whoever uses the connection
+    meanwhile has to call `settle` first.
+    """
 
     conn: AsyncConnection
     context: ImportContext
     copies: bool
     has_written: bool = False
+    writing: asyncio.Task[None] | None = None
 
     @classmethod
     async def of(
@@ -42,6 +49,21 @@ class RowWriter:
             return
         self.has_written = True
         batch = row_batch(operations)
+        await self.settle()
+        self.writing = asyncio.create_task(self.insert(batch))
+
+    async def settle(self) -> None:
+        """Wait until the last batch is written."""
+        if self.writing is not None:
+            writing, self.writing = self.writing, None
+            await writing
+
+    async def end(self) -> None:
+        """Wait for the last batch of an import that fails for another reason."""
+        with suppress(Exception):
+            await self.settle()
+
+    async def insert(self, batch: RowBatch) -> None:
         # Changes come first: a session is taken off a void invoice before it is on another one.
         await write(self.conn, batch.changes)
         for table, rows in batch.rows.items():

@@ -88,7 +88,7 @@ def read_folder(path: Path) -> Folder:
         folder[file.stem] = [
             {name.strip(): (value or "").strip() for name, value in row.items() if name}
             for row in rows
-            if any(row.values())
+            if any(value for name, value in row.items() if name)
         ]
     return folder
 
