@@ -24,6 +24,7 @@ from models import Practice, database
 from server.cli.operators import operator
 from server.clock import utc_now
 from server.command_errors import CommandError
+from server.recovery_check import refuse_restored
 from server.settings import Settings
 
 
@@ -47,6 +48,7 @@ class ImportCommand:
         url = settings.database_url
         try:
             async with database.open_engine(url) as engine:
+                await refuse_restored(engine)
                 request = await self.request(engine)
                 with opened_folder(self.folder) as folder:
                     faults = Faults()

@@ -361,13 +361,20 @@ async def test_wrong_file_of_an_invoice_is_refused_with_a_sentence(
     assert said in refused
 
 
-async def test_restored_database_takes_no_entry_before_its_recovery(account: Account) -> None:
-    desk, _, client = account
+async def test_restored_database_takes_no_entry_before_its_recovery(
+    account: Account, tmp_path: Path
+) -> None:
+    desk, practice, client = account
+    entries = [
+        ("invoice", "issue", client, "--line", "Letter=5"),
+        ("import", str(tmp_path), "--practice", practice),
+    ]
     async with desk.engine.begin() as conn:
         await conn.execute(insert(Installation).values(id=1, identity="of the backup"))
     try:
-        refused = await desk.refused("invoice", "issue", client, "--line", "Letter=5")
-        assert refused.startswith("The database was restored from a backup")
+        for entry in entries:
+            refused = await desk.refused(*entry)
+            assert refused.startswith("The database was restored from a backup")
         assert await account.invoices() == []
     finally:
         async with desk.engine.begin() as conn:
