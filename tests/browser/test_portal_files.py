@@ -16,6 +16,7 @@ from graphql import (
     visit,
 )
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from billing.stripe.release import STRIPE_JS
 from server.app import app
@@ -28,15 +29,6 @@ QUERIES = sorted((PAGE / "queries").glob("*.graphql"))
 SCRIPTS = sorted(PAGE.rglob("*.js"))
 
 
-def settings(folder: Path) -> Settings:
-    return Settings(
-        database_url=f"sqlite:///{folder / 'portal.db'}",
-        token_key="k" * 32,
-        stripe_api_key=None,
-        sandbox_file=str(folder / "sandbox.db"),
-    )
-
-
 AT_STRIPE: dict[str, Any] = {
     "stripe_api_key": SecretStr("sk_test_1"),
     "stripe_publishable_key": "pk_test_1",
@@ -44,11 +36,30 @@ AT_STRIPE: dict[str, Any] = {
 }
 
 
-async def get(folder: Path, path: str, *, local: bool = True, **given: Any) -> httpx.Response:
-    own = settings(folder).model_copy(update=given)
-    transport = httpx.ASGITransport(app(own, local=local))
-    async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
-        return await client.get(path)
+class ServedPages:
+    """The application under different settings, each made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(
+            database_url=f"sqlite:///{folder / 'portal.db'}",
+            token_key="k" * 32,
+            stripe_api_key=None,
+            sandbox_file=str(folder / "sandbox.db"),
+        )
+        self.made: dict[str, Starlette] = {}
+
+    async def get(self, path: str, *, local: bool = True, **given: Any) -> httpx.Response:
+        key = f"{local} {given}"
+        if key not in self.made:
+            self.made[key] = app(self.settings.model_copy(update=given), local=local)
+        transport = httpx.ASGITransport(self.made[key])
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            return await client.get(path)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> ServedPages:
+    return ServedPages(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
@@ -93,9 +104,9 @@ def inner(operation: OperationDefinitionNode) -> set[str]:
     return names - {"__typename"}
 
 
-async def test_page_loads_from_its_own_origin_only(tmp_path: Path) -> None:
+async def test_page_loads_from_its_own_origin_only(pages: ServedPages) -> None:
     for path in ("/portal/", "/portal/main.js", "/portal/queries/overview.graphql"):
-        response = await get(tmp_path, path)
+        response = await pages.get(path)
         assert response.status_code == 200
         policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -105,9 +116,9 @@ async def test_page_loads_from_its_own_origin_only(tmp_path: Path) -> None:
         assert response.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_stripes_hosts_are_allowed_if_payments_go_to_stripe(tmp_path: Path) -> None:
+async def test_stripes_hosts_are_allowed_if_payments_go_to_stripe(pages: ServedPages) -> None:
     """The policy is that of Stripe's guide, and no wider."""
-    response = await get(tmp_path, "/portal/", local=False, portal_page=True, **AT_STRIPE)
+    response = await pages.get("/portal/", local=False, portal_page=True, **AT_STRIPE)
     assert response.status_code == 200
     written = response.headers["content-security-policy"].split("; ")
     policy = {name: set(sources) for name, *sources in map(str.split, written)}
@@ -124,21 +135,23 @@ async def test_stripes_hosts_are_allowed_if_payments_go_to_stripe(tmp_path: Path
     assert "cross-origin-embedder-policy" not in response.headers
 
 
-async def test_page_is_served_if_its_setting_is_on(tmp_path: Path) -> None:
+async def test_page_is_served_if_its_setting_is_on(pages: ServedPages) -> None:
     """The sandbox's page and mail are not served with it."""
     for path, status in (("/portal/", 200), ("/sandbox/", 404), ("/sandbox/mail", 404)):
-        assert (await get(tmp_path, path, local=False, portal_page=True)).status_code == status
+        assert (await pages.get(path, local=False, portal_page=True)).status_code == status
     at_stripe = {"local": True, **AT_STRIPE}
     for path, status in (("/sandbox/stripe.js", 404), ("/sandbox/", 404), ("/sandbox/mail", 200)):
-        assert (await get(tmp_path, path, **at_stripe)).status_code == status
+        assert (await pages.get(path, **at_stripe)).status_code == status
 
 
 @pytest.mark.parametrize(
     "path", ["/portal/", "/portal/main.js", "/sandbox/", "/sandbox/state", "/sandbox/panel.js"]
 )
-async def test_pages_are_not_served_by_default_on_public_servers(tmp_path: Path, path: str) -> None:
-    assert (await get(tmp_path, path)).status_code == 200
-    assert (await get(tmp_path, path, local=False)).status_code == 404
+async def test_pages_are_not_served_by_default_on_public_servers(
+    pages: ServedPages, path: str
+) -> None:
+    assert (await pages.get(path)).status_code == 200
+    assert (await pages.get(path, local=False)).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -150,5 +163,5 @@ async def test_pages_are_not_served_by_default_on_public_servers(tmp_path: Path,
         "/portal/queries",
     ],
 )
-async def test_other_paths_are_not_served(tmp_path: Path, path: str) -> None:
-    assert (await get(tmp_path, path)).status_code in (404, 405)
+async def test_other_paths_are_not_served(pages: ServedPages, path: str) -> None:
+    assert (await pages.get(path)).status_code in (404, 405)
