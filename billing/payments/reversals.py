@@ -201,7 +201,13 @@ async def write_refund(book: Book, refund: Refunded) -> Settled:
 
 
 async def lost_refund(book: Book, refund: Refunded) -> dict[str, Any]:
-    """Return the values of a refund that was requested here before the database was restored."""
+    """Return the values of a refund that was requested here before the database was restored.
+
+    There are none if the request's row names another refund of Stripe: this one is a second one.
+    """
+    same = Refund.practice_id == book.paid.practice_id, Refund.id == refund.refund_id
+    if await book.conn.scalar(select(Refund.id).where(*same)) is not None:
+        return {}
     own = Invoice.practice_id == book.paid.practice_id, Invoice.client_id == book.paid.client_id
     chosen = select(Invoice.id).where(*own, Invoice.id == refund.invoice_id)
     invoice_id = await book.conn.scalar(chosen) if refund.invoice_id is not None else None
