@@ -209,13 +209,13 @@ async def test_process_answers_others_while_it_enters_records(
     """A second body is put off, and every other request is answered."""
     clients = ({"client": {"id": f"n-{n}", "name": f"Client {n}"}} for n in range(2_000))
     is_begun = asyncio.Event()
-    right = asyncio.to_thread
+    right = ingest.in_own_thread
 
-    async def to_thread(*work: Any) -> Any:
+    def begun(work: Callable[[], Any]) -> Any:
         is_begun.set()
-        return await right(*work)
+        return right(work)
 
-    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    monkeypatch.setattr(ingest, "in_own_thread", begun)
     first = asyncio.create_task(send(program, ndjson(*clients)))
     await is_begun.wait()
     second = await send(program, ndjson(CLIENT))
