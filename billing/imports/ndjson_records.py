@@ -165,12 +165,8 @@ class NdjsonSource:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        try:
-            if isinstance(value, str):
-                value.encode()
-                return value
-        except UnicodeEncodeError:
-            pass
+        if isinstance(value, str):
+            return value
         remedy = "write a text, a number, true, false or null"
         self.complain(line, name, Complaint("is no text", remedy))
         return ""

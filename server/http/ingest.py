@@ -6,8 +6,12 @@ database connection of its own, for one body at a time in each process.
 
 import asyncio
 import datetime as dt
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -47,6 +51,7 @@ from server.http.graphql import (
     unsupported,
 )
 
+T = TypeVar("T")
 PATH = "/ingest"
 NDJSON = "application/x-ndjson"
 LARGEST = 10 * 2**20
@@ -83,7 +88,6 @@ class Ingest:
         self.endpoint, self.database_url, self.now = endpoint, database_url, now
         self.large_bodies = LargeBodies(2 * LARGEST, LARGEST)
         self.is_busy = False
-        self.running: set[asyncio.Task[ImportReport]] = set()
 
     def address(self) -> Route:
         return Route(PATH, self.answer, methods=["POST"])
@@ -118,17 +122,31 @@ class Ingest:
             raise busy("other records are being entered: send the same again in a moment")
         self.is_busy = True
         work = IngestWork(self.database_url, content, viewer, wanted, address_hash, self.now())
-        task = asyncio.create_task(asyncio.to_thread(work.run))
-        self.running.add(task)
-        task.add_done_callback(self.ended)
-        return await asyncio.shield(task)
+        result = in_own_thread(work.run)
+        result.add_done_callback(self.ended)
+        return await asyncio.shield(result)
 
-    def ended(self, task: asyncio.Task[ImportReport]) -> None:
-        self.running.discard(task)
+    def ended(self, result: "asyncio.Future[ImportReport]") -> None:
         self.is_busy = False
-        if not task.cancelled():
-            # An exception that no request is left to answer with.
-            task.exception()
+        # An exception that no request may be left to answer with.
+        result.exception()
+
+
+def in_own_thread(work: Callable[[], T]) -> "asyncio.Future[T]":
+    """Run work in a thread that does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            tell = partial(result.set_result, work())
+        except Exception as error:
+            tell = partial(result.set_exception, error)
+        with suppress(RuntimeError):  # The process ends, and its event loop is closed.
+            loop.call_soon_threadsafe(tell)
+
+    threading.Thread(target=run, name="ingest", daemon=True).start()
+    return result
 
 
 def busy(message: str) -> HTTPError:

@@ -116,6 +116,18 @@ async def test_a_fault_anywhere_enters_nothing(program: Program) -> None:
     assert await program.desk.rows(LedgerEntry) == []
 
 
+async def test_report_quotes_no_value(program: Program) -> None:
+    """A program that may not read health information is told none."""
+    writer = await program.with_scopes(Scope.BILLING_WRITE)
+    await send(writer, ndjson(CLIENT, VISIT, INVOICE))
+    other = {"invoice": INVOICE["invoice"] | {"notes": "Quökkà", "lines": [{"unit_price": "x"}]}}
+    named = {"client": {"id": "Quökkà", "name": "Quökkà", "email": "Quökkà"}}
+    for body in (ndjson(other), ndjson(named), ndjson({"Quökkà": {}}), ndjson(CLIENT, CLIENT)):
+        response = await send(writer, body)
+        assert response.status_code == 422
+        assert not [one for one in ("Quökkà", "Brandnew", "zoe@") if one in response.text]
+
+
 async def test_trial_is_rolled_back(program: Program) -> None:
     response = await send(program, ndjson(CLIENT), "?source=ehr&dryRun=true")
     assert (response.status_code, response.json()["imported"]) == (200, False)
@@ -147,6 +159,8 @@ HOSTILE = {
     "no JSON": b"{\n",
     "no UTF-8": b'{"client": {"id": "\xff", "name": "x"}}',
     "a surrogate": rb'{"client": {"id": "c", "name": "\ud800"}}',
+    "surrogates in every form": rb'{"session": {"id": "\ud800", "client_id": "\udfff", "fee": '
+    rb'"\ud800", "date": "\ud800", "service_code": "\ud800", "starts_at": "\ud800"}}',
     "a NUL": rb'{"client": {"id": "c", "name": "a\u0000b"}}',
     "a list": b"[1]",
     "two fields": b'{"client": {}, "session": {}}',
@@ -195,13 +209,13 @@ async def test_process_answers_others_while_it_enters_records(
     """A second body is put off, and every other request is answered."""
     clients = ({"client": {"id": f"n-{n}", "name": f"Client {n}"}} for n in range(2_000))
     is_begun = asyncio.Event()
-    right = asyncio.to_thread
+    right = ingest.in_own_thread
 
-    async def to_thread(*work: Any) -> Any:
+    def begun(work: Callable[[], Any]) -> Any:
         is_begun.set()
-        return await right(*work)
+        return right(work)
 
-    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    monkeypatch.setattr(ingest, "in_own_thread", begun)
     first = asyncio.create_task(send(program, ndjson(*clients)))
     await is_begun.wait()
     second = await send(program, ndjson(CLIENT))
