@@ -293,8 +293,8 @@ def entry_inputs(
     # The first invoice and payment are of a client who is not paying now.
     calm = world.client_without_payment_under_way()
     invoice = {"id": f"inv_{world.of_client(models.Invoice, calm)[number]}"}
-    yield "adjustInvoice", {"invoice": invoice, "amount": money, "description": text}
-    yield "adjustInvoice", {"invoice": invoice, "amount": money, "description": f"More {text}"}
+    more = {"amount": "50.00", "currency": "USD"}
+    yield "adjustInvoice", {"invoice": invoice, "amount": more, "description": text}
     yield "writeOff", {"invoice": invoice, "amount": money, "description": text}
     yield "allocateCredit", {"invoice": invoice, "amount": money}
     payment = {"id": f"pmt_{world.of_client(models.Payment, calm)[number]}"}
