@@ -82,7 +82,7 @@ def token_line(row: object, now: dt.datetime) -> str:
     until = token["expires_at"]
     state = "revoked" if token["revoked_at"] else "expired" if until <= now else "works"
     scopes = " ".join(Scope(scope).written for scope in token["scopes"])
-    who = f"{token['kind']:10} {token['name']}"
+    who = f"{token['kind']:11} {token['name']}"
     used = f"{token['last_used_at']:%Y-%m-%d %H:%M}" if token["last_used_at"] else "never"
     return f"{token['id']}  {state:8} until {until:%Y-%m-%d}  used {used:16}  {who}  [{scopes}]"
 

@@ -168,11 +168,19 @@ def test_tokens_are_created_listed_and_revoked(practice: Portal) -> None:
     assert re.fullmatch(r"cbp_\w{49}\n", given.stdout)
     (line,) = portal("token", "list").stdout.splitlines()
     assert "works" in line
-    assert "DASHBOARD  Grafana  [aggregates:read billing:read]" in line
+    assert "DASHBOARD   Grafana  [aggregates:read billing:read]" in line
     id_ = line.split()[0]
     assert portal("token", "revoke", id_).stdout == f"Token {id_} is revoked.\n"
     assert "revoked" in portal("token", "list").stdout
     assert portal("token", "revoke", id_).exit_code == 1
+
+
+def test_token_that_may_write_is_an_integrations(practice: Portal) -> None:
+    portal(
+        "token", "create", "--name", "EHR sync", "--practice", f"pra_{practice.practice_id}",
+        "--scope", "billing:write",
+    )  # fmt: skip
+    assert "INTEGRATION EHR sync  [billing:write]" in portal("token", "list").stdout
 
 
 def test_token_for_an_unknown_subject_is_refused(practice: Portal) -> None:
