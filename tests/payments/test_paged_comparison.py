@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from billing.payment_methods import card_comparison
-from billing.stripe import api
+from billing.stripe import lists as stripe_lists
 from identity.tokens import Subject
 from sandbox import reversals
 from tests.payments.test_card_facts import compare_without_events, kept, renew
@@ -59,6 +59,7 @@ async def test_each_of_stripes_lists_is_read_to_its_last_page(
     async def lists() -> list[list[Any]]:
         return [
             await stripe.intents(ACCOUNT, since),
+            await stripe.setups(ACCOUNT, since),
             await stripe.cards(ACCOUNT, customer),
             await stripe.refunds(ACCOUNT, since=since),
             await stripe.disputes(ACCOUNT, since=since),
@@ -67,5 +68,5 @@ async def test_each_of_stripes_lists_is_read_to_its_last_page(
 
     by_one = await lists()
     assert all(len(objects) >= 2 for objects in by_one)
-    monkeypatch.setattr(api, "PAGE_SIZE", 1)
+    monkeypatch.setattr(stripe_lists, "PAGE_SIZE", 1)
     assert await lists() == by_one
