@@ -19,7 +19,7 @@ ASKS = "4000 0025 0000 3155"
 STORED = """if (location.origin === %(origin)s && !sessionStorage.getItem("token"))
     sessionStorage.setItem("token", %(token)s);"""
 # Enough for a machine under load.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
