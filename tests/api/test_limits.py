@@ -225,7 +225,7 @@ def test_null_variable_is_no_filter() -> None:
 # Arguments that choose a page, and arguments that find rows without an index.
 PAGE = {"first", "after", "last", "before", "orderBy"}
 LOOKED_FOR = {
-    "Query.clients": {"search"},
+    "Query.clients": {"search", "isArchived"},
     "Practice.invoices": {"dateRange", "clinicianId", "changedSince"},
     "Practice.payments": {"dateRange", "status", "changedSince"},
     "Practice.ledger": {"dateRange", "kind"},
