@@ -334,6 +334,7 @@ SOME = {
 }
 
 
+@pytest.mark.rest
 async def test_selected_poisoned_columns_affect_only_their_own_practice(
     neighbours: Neighbours,
 ) -> None:

@@ -46,6 +46,7 @@ async def test_first_tab_gets_the_same_answer_as_plain_http(
     await watched.page.close()
 
 
+@pytest.mark.rest
 async def test_no_part_of_the_token_stays_in_the_browser(
     chromium: str, demo: Demo, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_stripes_types_are_of_the_release_train() -> None:
     assert release.STRIPE_JS.split("/")[3] == release.TRAIN
 
 
+@pytest.mark.rest
 def test_page_calls_stripe_as_its_types_require(tsc: Sequence[str]) -> None:
     assert checked(tsc, WEB / "tsconfig.json") == {}
 

@@ -127,6 +127,7 @@ async def test_abandoned_payment_can_be_continued(payer: Visit) -> None:
     await is_paid(payer, 52500)
 
 
+@pytest.mark.rest
 async def test_abandoned_payment_can_be_canceled(payer: Visit) -> None:
     await abandoned(payer)
     await payer.click("Cancel this payment")
@@ -154,6 +155,7 @@ async def test_double_click_is_one_charge(payer: Visit) -> None:
     assert len(payer.sent("Pay")) == 1
 
 
+@pytest.mark.rest
 async def test_lost_response_is_requested_again_with_the_same_key(payer: Visit) -> None:
     lost: list[str] = []
 

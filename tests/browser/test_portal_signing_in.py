@@ -114,6 +114,7 @@ async def test_code_of_the_mail_signs_in_the_requesting_page(payer: Visit) -> No
     await payer.is_clean()
 
 
+@pytest.mark.rest
 async def test_client_who_is_a_guardian_switches_between_both(payer: Visit) -> None:
     with closing(sqlite3.connect(payer.demo.folder / ".demo" / "portal.sqlite")) as file:
         # The guardian of two clients of the same practice.
@@ -141,6 +142,7 @@ async def test_client_who_is_a_guardian_switches_between_both(payer: Visit) -> N
     await payer.is_clean()
 
 
+@pytest.mark.rest
 async def test_page_says_if_no_other_mail_was_sent(payer: Visit) -> None:
     for _ in range(4):
         await payer.api(REQUEST, input={"email": UNKNOWN})
@@ -184,6 +186,7 @@ async def test_link_works_once_and_an_unknown_address_reads_the_same(payer: Visi
         await expect(mail.locator(".error:visible")).to_contain_text("a link works once")
 
 
+@pytest.mark.rest
 async def test_other_sign_ins_are_listed_and_ended(chrome: BrowserContext, payer: Visit) -> None:
     async with visit(chrome, payer.demo) as second:
         for mails, visitor in enumerate((payer, second), 1):

@@ -129,6 +129,7 @@ async def test_lost_response_of_stripe_is_requested(payer: Visit) -> None:
     await payer.told("Discover ending in 1117 is on file.")
 
 
+@pytest.mark.rest
 async def test_form_has_the_cards_future_usage(payer: Visit) -> None:
     """Stripe refuses a form that disagrees with its intent, so the page waits for updates."""
     tokens, confirmed = heard(payer, "/confirmation_tokens"), heard(payer, "/setup_intents/confirm")
@@ -150,6 +151,7 @@ async def test_form_has_the_cards_future_usage(payer: Visit) -> None:
     assert [one["setupFutureUsage"] for one in confirmed] == ["on_session"]
 
 
+@pytest.mark.rest
 async def test_page_makes_one_stripe_object(payer: Visit) -> None:
     await payer.page.add_init_script(COUNTED)
     await payer.arrive()

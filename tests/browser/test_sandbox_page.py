@@ -74,6 +74,7 @@ async def test_page_shows_the_cards_calls_and_events(payer: Visit) -> None:
     await payer.is_clean()
 
 
+@pytest.mark.rest
 async def test_payment_is_refunded_in_part_in_full_and_unsuccessfully(payer: Visit) -> None:
     payment = await paid(payer)
     await payment.get_by_role("button", name="Refund half").click()

@@ -146,6 +146,7 @@ async def until(portal: Paying, state: PaymentState) -> None:
     raise AssertionError(states)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     "from_the_start",
     [

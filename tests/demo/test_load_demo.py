@@ -129,6 +129,7 @@ def test_demos_rows_depend_on_the_seed_and_the_day_alone() -> None:
         assert other[LedgerEntry] != rows[LedgerEntry]
 
 
+@pytest.mark.rest
 async def test_demo_is_loaded_in_one_transaction(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +313,7 @@ async def test_invalid_numbers_of_practices_are_refused(
         assert await counted(url, Practice) == 0
 
 
+@pytest.mark.rest
 async def test_interrupted_load_leaves_whole_practices(new_database: NewDatabase) -> None:
     async with migrated(new_database) as url:
         process = await asyncio.to_thread(started, url, "--clients", "20000", "--practices", "1000")

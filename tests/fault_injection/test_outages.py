@@ -53,6 +53,7 @@ async def test_connections_are_asked_for_signs_of_life(cluster: Cluster, network
     await connection.close()
 
 
+@pytest.mark.rest
 @pytest.mark.server
 async def test_requests_get_503_while_the_database_is_down(
     cluster: Cluster, network: Network, caplog: pytest.LogCaptureFixture

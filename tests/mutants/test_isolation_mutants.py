@@ -40,7 +40,7 @@ from tests.security.test_isolation import PROBES
 # These tests are about the matrix, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
-    pytest.mark.share(10),
+    pytest.mark.rest,
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
 ]
 

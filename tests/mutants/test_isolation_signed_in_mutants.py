@@ -23,7 +23,7 @@ from tests.security.isolation.trying import changes_of_everybody
 # These tests are about the probes, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
-    pytest.mark.share(10),
+    pytest.mark.rest,
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
 ]
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -170,7 +170,6 @@ async def test_planted_leak_is_reported(inside: Inside, plant: Plant) -> None:
     assert faults
 
 
-@pytest.mark.rest
 async def test_without_a_leak_nothing_is_reported(inside: Inside) -> None:
     """Leaks planted before left no rows behind."""
     assert await told(inside, "contact who pays") == []

@@ -72,6 +72,7 @@ from tests.support.operations.pools import Pool, pool, pools
 # These tests are about the comparison, so one database is enough.
 pytestmark = [
     pytest.mark.campaign,
+    pytest.mark.rest,
     pytest.mark.parametrize("new_database", ["sqlite"], indirect=True, scope="session"),
 ]
 
@@ -433,7 +434,6 @@ def told() -> dict[str, str]:
     return {}
 
 
-@pytest.mark.share(12)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_planted_fault_is_found(
     comparison: Comparison,
@@ -460,7 +460,6 @@ async def test_generated_operations_find_most_faults(told: dict[str, str]) -> No
     assert len(by_generated) * 100 >= len(told) * GENERATED, told
 
 
-@pytest.mark.rest
 async def test_without_a_fault_all_answers_agree(
     comparison: Comparison, generated: Foretold, written: Foretold
 ) -> None:

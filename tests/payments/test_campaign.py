@@ -21,6 +21,7 @@ from tests.support import shares
 CLIENTS = shares.number(12, quick=6)
 
 
+@pytest.mark.rest
 @pytest.mark.server
 @pytest.mark.campaign
 @pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])

@@ -34,6 +34,7 @@ NUMBERS = ("4242424242424242", "5555555555554444", "378282246310005", "601111111
 LOSERS = {"TooManyAttempts", "InvalidInput"}
 
 
+@pytest.mark.rest
 async def test_fifty_tabs_leave_one_default_and_no_card_twice(
     forked: Run, postgres_url: str, tmp_path: Path
 ) -> None:

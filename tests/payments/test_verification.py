@@ -223,6 +223,7 @@ async def test_a_random_change_is_found_at_its_row(books: Paying) -> None:
     await tampered(books, SOME)
 
 
+@pytest.mark.rest
 @pytest.mark.twins(1)
 @pytest.mark.campaign
 async def test_each_of_a_hundred_random_changes_is_found_at_its_row(books: Paying) -> None:

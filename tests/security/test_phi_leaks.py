@@ -172,6 +172,7 @@ async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Sco
     assert (len(with_money) > 1) is bool(held & MONEYED)
 
 
+@pytest.mark.rest
 @pytest.mark.share(2)
 async def test_no_entry_depends_on_a_name(new_database: NewDatabase) -> None:
     """In databases of its own, since the ids of new rows are the same in no two practices."""

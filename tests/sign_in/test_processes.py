@@ -175,6 +175,7 @@ async def test_ended_sign_in_is_refused_by_the_other_process(
         assert hidden not in logged
 
 
+@pytest.mark.rest
 async def test_process_sends_the_mails_of_an_earlier_one(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from planner.operation import parse_document
 VALID, NOT_CLOSED = "query Q { client { id name } }", "{ client {"
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("query", [VALID, NOT_CLOSED, "{ a " * 3_000, "{ a }" * 2_000])
 def test_document_is_freed_without_a_collection(query: str) -> None:
     gc.collect()

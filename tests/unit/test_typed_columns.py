@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
 from mypy import api
 
 from tests.support.demo_server import PROJECT
@@ -63,6 +64,7 @@ def of_source(visible: Visibility, line: RowOf[models.InvoiceLine]) -> None:
 GENERIC = {"Value", "ViewerField", "Embedded", "EmbeddedList", "ConnectionItems"}
 
 
+@pytest.mark.rest
 def test_wrong_column_is_found_by_mypy(tmp_path: Path) -> None:
     file = tmp_path / "wrong_columns.py"
     file.write_text(SOURCES)
