@@ -191,7 +191,7 @@ def removed_cards_are_seen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(payment_methods, "rows", wrong)
 
 
-@fault("one client")
+@fault("one id")
 def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(COUNTED, LedgerEntry, visibility.client_rows("client_id", for_documents=True))
 
