@@ -22,6 +22,8 @@ from tests.support.payments import ASKS, Paying, paying
 from tests.support.portal import KEY
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+# The characters of an id that tell the time; the others are random.
+MILLISECONDS = len("01a22cf5-2e6b")
 CONTACT = ("--name", "Gus Ahn", "--email", "gus@example.com", "--relation", "GUARDIAN", "--pay")
 
 
@@ -46,9 +48,13 @@ async def run(*arguments: str, name: str = "Ruth at the desk") -> str:
 
 
 async def by_operator(portal: Paying) -> list[tuple[Any, ...]]:
-    """Return the operator's entries, the oldest first."""
+    """Return the operator's entries, the oldest first, and those of a millisecond by client."""
     await portal.read_audit.flush()
-    found = sorted(await portal.all(AccessEntry), key=lambda one: str(one.id))
+
+    def place(entry: AccessEntry) -> tuple[str, str]:
+        return str(entry.id)[:MILLISECONDS], entry.client_id or ""
+
+    found = sorted(await portal.all(AccessEntry), key=place)
     done = [one for one in found if one.kind == "OPERATOR"]
     assert {(one.name, one.token_id, one.actor_id) for one in done} <= {
         ("Ruth at the desk", None, None)
