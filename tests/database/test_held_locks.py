@@ -242,6 +242,7 @@ async def test_reads_of_others_are_entered_while_a_client_is_held(postgres_url: 
             assert await recorded() == {other.client_id, portal.client_id}
 
 
+@pytest.mark.rest
 async def test_locked_sqlite_file_gives_503_in_time_and_loses_nothing(tmp_path: Path) -> None:
     """SQLite has one lock, the file's, so all writers wait for one another."""
     url = f"sqlite:///{tmp_path / 'portal.sqlite'}"

@@ -24,7 +24,7 @@ from tests.support.processes import double, portals
 
 pytestmark = [pytest.mark.server, pytest.mark.campaign]
 
-PROCESSES, ROUNDS, TABS = 3, shares.number(20, quick=3), 50
+PROCESSES, ROUNDS, TABS = 3, shares.number(20, quick=1), 50
 # The number of times that a tab sends a request that was not begun: a slow machine may refuse many.
 TRIES = 30
 LOSERS = {"PaymentInProgress", "AmountChanged", "NothingToPay", "PayProcessing"}

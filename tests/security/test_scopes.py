@@ -308,6 +308,7 @@ def test_paths_reach_every_type_of_queries() -> None:
     assert reached == {type_.name for type_ in objects()} - changed - refusals
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("held", GRANTED, ids=lambda held: " ".join(sorted(held)) or "none")
 async def test_token_gets_exactly_the_fields_of_its_scopes(
     comparison: Comparison, held: frozenset[Scope]

@@ -102,6 +102,7 @@ async def test_link_used_at_two_processes_is_one_sign_in(
     assert len(await portal.all(Token)) == 1
 
 
+@pytest.mark.rest
 async def test_codes_tried_at_two_processes_are_counted_together(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ async def test_codes_tried_at_two_processes_are_counted_together(
     assert sorted(one["triesLeft"] for one in outcomes) == [0] * (TRIES - 4) + [1, 2, 3, 4]
 
 
+@pytest.mark.rest
 async def test_requests_at_two_processes_share_the_limit_of_mails(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:

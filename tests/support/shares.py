@@ -34,6 +34,8 @@ TWINS = {
 }
 # The number of cases of which one is taken, and the name of the group.
 Group = tuple[int, str]
+# The folder of tests that share one browser and one demo.
+BROWSER = "tests/browser/"
 _is_quick = False
 
 
@@ -116,12 +118,16 @@ def is_on_postgresql(nodeid: str) -> bool:
 
 
 def file_and_database(nodeid: str) -> str:
+    """Return the tests that one process takes: those of a file on a database, or of the browser."""
     file = nodeid.partition("::")[0]
+    if file.startswith(BROWSER):
+        return BROWSER
     return f"{file} on PostgreSQL" if is_on_postgresql(nodeid) else file
 
 
 class ByFileAndDatabase(LoadScopeScheduling):  # type: ignore[misc]
-    """Distribution of the tests: a process takes a file's tests on one database at a time.
+    """Distribution of the tests: a process takes a file's tests on one database at a time, and the
+    tests of the browser together.
 
     They share what is costly to set up, and a long file keeps both processes at work.
     """

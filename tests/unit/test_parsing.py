@@ -8,10 +8,10 @@ from graphql import DocumentNode, Token
 from planner.operation import parse_document
 
 VALID, NOT_CLOSED = "query Q { client { id name } }", "{ client {"
+LONG = [pytest.param(text, marks=pytest.mark.rest) for text in ("{ a " * 3_000, "{ a }" * 2_000)]
 
 
-@pytest.mark.share(2)
-@pytest.mark.parametrize("query", [VALID, NOT_CLOSED, "{ a " * 3_000, "{ a }" * 2_000])
+@pytest.mark.parametrize("query", [VALID, NOT_CLOSED, *LONG])
 def test_document_is_freed_without_a_collection(query: str) -> None:
     gc.collect()
     gc.disable()

@@ -110,6 +110,11 @@ def test_processes_take_a_file_on_one_database_at_a_time() -> None:
     assert len(files) == 4
 
 
+def test_one_process_takes_all_tests_of_the_browser() -> None:
+    browser = [f"tests/browser/test_{name}.py::test_pay" for name in ("page", "paying")]
+    assert len({shares.file_and_database(nodeid) for nodeid in browser}) == 1
+
+
 # -- the documented table --------------------------------------------------------------------------
 
 REDUCES = re.compile(r"mark\.(share\b|slow\b|faults\b|rest\b|twins\((?!1\)))|shares\.number\(")
