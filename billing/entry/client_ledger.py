@@ -129,7 +129,7 @@ class ClientLedger:
         return found
 
     def refuse_while_paying(self) -> None:
-        """Refuse an entry that changes what a payment under way may rely on."""
+        """Refuse an entry while a payment is under way. The payment may rely on the old facts."""
         for payment in self.payments.values():
             if payment["state"] in ACTIVE_STATES:
                 raise EntryError(

@@ -162,7 +162,7 @@ async def practice_entries(
 
 @dataclass
 class Entries:
-    """The entries of a transaction. `change` says what the latest of them has done."""
+    """The entries of a transaction. `change` is the effect of the latest entry."""
 
     context: EntryContext
     conn: AsyncConnection
@@ -188,7 +188,7 @@ class Entries:
 
 
 class ClientEntries(Entries):
-    """The entries of a transaction for one client, whose ledger follows them."""
+    """The entries of a transaction for one client. The client's ledger follows them."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class PracticeEntries(Entries):
     async def enter(
         self, maker: PracticeMaker[W], wanted: W, external: ExternalId | None = None
     ) -> str:
-        """Make an entry, record who it concerns, and return the id of its main row."""
+        """Make an entry, record the people it concerns, and return the id of its main row."""
         content = external_ids.content_of(wanted.kind, wanted)
         known = await self.known(external, content)
         if known is not None:

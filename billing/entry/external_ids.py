@@ -28,7 +28,7 @@ class ExternalId:
 
 
 class Content(NamedTuple):
-    """What another system says under a key: the kind of record, and a hash of its content."""
+    """The content of another system's record under a key: its kind, and a hash."""
 
     kind: str
     digest: str
@@ -100,6 +100,6 @@ def insert_reference(draft: Draft, external: ExternalId, content: Content, row_i
 
 
 def alter_reference(draft: Draft, external: ExternalId, content: Content) -> None:
-    """Keep the new content of a record whose row was changed."""
+    """Keep the new content of a record after a change of its row."""
     key = reference_key(external, content.kind)
     draft.alter(ExternalReference, key, digest=content.digest, changed_at=draft.now)

@@ -238,7 +238,7 @@ def write_off_invoice(draft: Draft, ledger: ClientLedger, wanted: WriteOff) -> s
 
 @dataclass(frozen=True)
 class Adjustment:
-    """A correction of what an invoice bills: more, or less if it is negative."""
+    """A correction of an invoice's billed amount: more, or less if it is negative."""
 
     kind: ClassVar[str] = "adjustment"
 
@@ -253,7 +253,7 @@ class Adjustment:
 
 
 def adjust_invoice(draft: Draft, ledger: ClientLedger, wanted: Adjustment) -> str:
-    """Adjust an invoice. What was paid beyond its new amount is unallocated again."""
+    """Adjust an invoice. A payment beyond its new amount is unallocated again."""
     ledger.refuse_while_paying()
     invoice = ledger.invoice(wanted.invoice_id)
     billed = invoice.billed + wanted.amount_minor
@@ -270,5 +270,5 @@ def adjust_invoice(draft: Draft, ledger: ClientLedger, wanted: Adjustment) -> st
 
 
 def overpaid_after(invoice: InvoiceRecord, change_minor: int) -> int:
-    """Return the amount by which an invoice is overpaid once what it bills has changed."""
+    """Return the amount by which an invoice is overpaid after a change of its billed amount."""
     return max(0, -(invoice.due + change_minor))

@@ -15,7 +15,7 @@ from models import Allocation, EntryKind, LedgerEntry
 def enter_charge(
     draft: Draft, kind: EntryKind, minor: int, description: str, invoice_id: str, **facts: Any
 ) -> Values:
-    """Add a ledger row that changes what an invoice bills."""
+    """Add a ledger row that changes an invoice's billed amount."""
     return enter(draft, kind, minor, description, invoice_id=invoice_id, **facts)
 
 

@@ -191,7 +191,7 @@ def change_client(draft: Draft, facts: PracticeFacts, change: ClientChange) -> s
 
 @dataclass(frozen=True)
 class ClientArchive:
-    """A client who has left the practice, by default today."""
+    """A client's departure from the practice, by default today."""
 
     kind: ClassVar[str] = "client"
 
@@ -204,7 +204,7 @@ class ClientArchive:
 
 
 def archive_client(draft: Draft, facts: PracticeFacts, wanted: ClientArchive) -> str:
-    """Archive a client, who may still sign in and pay. Lists can leave the client out."""
+    """Archive a client. The client may still sign in and pay. Lists can leave the client out."""
     day = wanted.archived_on or draft.today
     if day > draft.today:
         raise check.invalid("archived_on", "is in the future")
@@ -214,7 +214,7 @@ def archive_client(draft: Draft, facts: PracticeFacts, wanted: ClientArchive) ->
 
 @dataclass(frozen=True)
 class ClientRestore:
-    """A client who has come back to the practice."""
+    """A client's return to the practice."""
 
     kind: ClassVar[str] = "client"
 
@@ -253,7 +253,7 @@ class ContactDetails:
 
 
 def add_contact(draft: Draft, facts: PracticeFacts, details: ContactDetails) -> str:
-    """Add a contact, who sees nothing until a client is linked."""
+    """Add a contact. The contact sees nothing until a client is linked."""
     return str(draft.insert(Contact, **vars(details))["id"])
 
 
@@ -302,7 +302,7 @@ def link_contact(draft: Draft, ledger: ClientLedger, link: ContactLink) -> str:
 
 @dataclass(frozen=True)
 class ContactUnlink:
-    """A contact who loses all rights to a client."""
+    """The end of all rights of a contact to a client."""
 
     kind: ClassVar[str] = "contact_unlink"
 

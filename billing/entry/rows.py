@@ -1,4 +1,4 @@
-"""The rows of an entry: what is inserted, changed and deleted, all at one moment."""
+"""The rows that an entry inserts, changes and deletes, all at one moment."""
 
 import datetime as dt
 import enum
@@ -15,7 +15,7 @@ Values = dict[str, Any]
 
 
 class EntryChange(enum.StrEnum):
-    """What an entry has done to the rows."""
+    """The effect of an entry on the rows."""
 
     ENTERED = "ENTERED"
     CHANGED = "CHANGED"
@@ -106,7 +106,7 @@ def blank(table: type[Row]) -> Values:
 
 
 class Input(Protocol):
-    """What is to be entered. `kind` is the name of such records in references to other systems."""
+    """The input of an entry. `kind` is the name of such records in references to other systems."""
 
     @property
     def kind(self) -> str: ...

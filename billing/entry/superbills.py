@@ -17,7 +17,7 @@ MOST_DIAGNOSES = 12
 
 @dataclass(frozen=True)
 class SuperbillRequest:
-    """The period, the provider, and what an insurer needs beside the sessions.
+    """The period, the provider, and an insurer's other facts about the sessions.
 
     `diagnoses` has ICD-10-CM codes with their descriptions; each visit points to all of them.
     """
@@ -49,7 +49,7 @@ class SuperbillRequest:
 
 
 def issue_superbill(draft: Draft, ledger: ClientLedger, wanted: SuperbillRequest) -> str:
-    """Issue a superbill with a line for each session of the period, and what is paid of it."""
+    """Issue a superbill with a line for each session of the period, and the amount paid of it."""
     ledger.practice.check_clinician(wanted.clinician_id)
     sessions = wanted_sessions(ledger, wanted)
     client = ledger.client

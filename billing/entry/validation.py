@@ -17,7 +17,7 @@ SHORT, LONG = 200, 5_000
 # A day of a therapy practice; a typing error gives years such as 0202.
 FIRST_DAY = dt.date(1900, 1, 1)
 LAST_DAY = dt.date(2199, 12, 31)
-# An amount whose sums stay exact, even over a million rows.
+# The largest amount. Sums of it stay exact, even over a million rows.
 LARGEST_AMOUNT = AMOUNT_LIMIT // 1_000_000
 EMAIL = re.compile(
     rf"[^@\s\[\]{re.escape(NOT_IN_ADDRESS)}]+@[^@\s\[\]{re.escape(NOT_IN_ADDRESS)}]+"

@@ -29,7 +29,7 @@ class ClientAccount:
 
 @dataclass
 class Accounts:
-    """The accounts of a few clients by their rows. Clients who are `paying` are put off."""
+    """The accounts of a few clients by their rows. `paying` has the clients to put off."""
 
     ledgers: dict[str, ClientLedger] = field(default_factory=dict)
     chains: dict[str, Chain] = field(default_factory=dict)

@@ -84,7 +84,7 @@ class ClientImport:
             self.attempt(event.file, event.row, event.enter)
 
     def attempt(self, file: str, row: StagedRow, enter: Callable[[StagedRow], None]) -> None:
-        """Enter a record. What the writers refuse becomes a fault of the record."""
+        """Enter a record. A refusal of the writers becomes a fault of the record."""
         try:
             enter(row)
         except EntryError as error:
@@ -226,7 +226,7 @@ class ClientImport:
         wanted = PaymentUse(payment_id, self.invoice_of(row), row["amount"])
         day = self.allocation_day(row, row["payment_id"])
         if row["row_id"] is None and self.is_of_portal(payment_id):
-            # The portal has decided what its payment pays.
+            # The portal has already allocated its own payment to invoices.
             self.match("allocations", row, wanted.invoice_id)
         else:
             self.enter("allocations", row, day, use_payment, wanted)
@@ -253,7 +253,7 @@ class ClientImport:
             self.spread(row["date"])
 
     def make_room(self, row: StagedRow, wanted: WriteOff, day: dt.date) -> None:
-        """Take back what only the portal has put toward an invoice that is written off."""
+        """Take back amounts that only the portal has put toward an invoice that is written off."""
         if row["row_id"] is not None or self.context.allocates_by_file or self.ledger is None:
             return
         invoice = self.ledger.invoices.get(wanted.invoice_id)
@@ -281,7 +281,7 @@ class ClientImport:
         self.enter("opening_balances", row, day, maker, wanted)
 
     def spread(self, day: str) -> None:
-        """Put unallocated funds toward the oldest invoices, where no file says which."""
+        """Put unallocated funds toward the oldest invoices, unless a file allocates them."""
         ledger = self.ledger
         if self.context.allocates_by_file or ledger is None or not ledger.unallocated:
             return
@@ -329,7 +329,7 @@ class ClientImport:
         return content_of(kind, self.client_row_id, "portal", row_id)
 
     def undated_day(self, kind: str, day: dt.date) -> tuple[dt.date, ...]:
-        """Return the day of a record whose input has none."""
+        """Return the day if the inputs of this kind have none."""
         return (day,) if kind in UNDATED else ()
 
     def is_known(

@@ -15,7 +15,7 @@ from billing.imports.columns import ADDRESS
 from billing.imports.staging import StagedRow, Staging
 from models import PaymentMethodKind, Relation
 
-# The number of clients whose records are in memory together.
+# The number of clients with records in memory at one time.
 CLIENTS_TOGETHER = 100
 
 Rows = list[StagedRow]
@@ -58,7 +58,7 @@ WHERE own.client_id IS NOT NULL
 ORDER BY known.row_id IS NULL, known.row_id, clients.line"""
 OF_INVOICE = "(SELECT row_id FROM known WHERE kind = 'invoice' AND external_id = own.invoice_id)"
 OF_PAYMENT = "(SELECT row_id FROM known WHERE kind = 'payment' AND external_id = own.payment_id)"
-# The columns that the records of a file have beside their own.
+# The columns that are added to those of a file's records.
 MORE: Mapping[str, str] = {
     "invoices": ", void.row_id AS void_row_id, void.digest AS void_digest",
     "payments": f", {OF_INVOICE} AS invoice_row_id",
@@ -218,7 +218,7 @@ def adjustment(row: StagedRow, invoice_id: str) -> WriteOff | Adjustment:
 
 
 def brought_forward(row: StagedRow) -> NewInvoice | Credit:
-    """Return the invoice of what a client owes, or the credit of what the practice owes."""
+    """Return an invoice of the client's debt, or a credit of the practice's debt."""
     if row["amount"] < 0:
         return Credit(-row["amount"], "Credit brought forward")
     day = day_of(row["as_of"])

@@ -9,7 +9,7 @@ from billing.imports.faults import Complaint
 from billing.imports.values import Form
 
 Record = Mapping[str, Any]
-# A column, and what is wrong with its value beside the record's other values.
+# A column, and the complaint if its value doesn't fit the record's other values.
 RecordRule = Callable[[Record], Iterator[tuple[str, Complaint]]]
 ADDRESS = ("address_line1", "address_line2", "city", "region", "postal_code", "country")
 NEEDED_OF_ADDRESS = ("address_line1", "city", "postal_code", "country")

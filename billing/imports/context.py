@@ -21,7 +21,7 @@ class ClientStopped(Exception):
 
 @dataclass
 class ImportContext:
-    """What the entries of an import have in common, and what they have made so far.
+    """The common facts of an import's entries, and the results of the entries so far.
 
     `operations` waits to be written. `counts` has the numbers of records by file and outcome.
     """
@@ -97,7 +97,7 @@ class DayStamps:
 
 
 def as_change(reference: Insertion) -> Operation:
-    """Return the change of a reference to a record whose row was changed."""
+    """Return the change of a reference after a change of the record's row."""
     names = ("practice_id", "source", "kind", "external_id")
     key = {name: reference.values[name] for name in names}
     return Alteration(ExternalReference, key, {

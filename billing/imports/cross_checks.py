@@ -13,7 +13,7 @@ FILE_OF_KIND = {layout.kind: layout for layout in LAYOUTS}
 
 
 def check_staged(staging: Staging, faults: Faults) -> None:
-    """Add the faults of all staged records beside each other."""
+    """Add the faults that a comparison of all staged records finds."""
     for layout in LAYOUTS:
         if layout.name in staging.staged:
             check_keys(staging, faults, layout)
@@ -82,7 +82,7 @@ def check_contacts(staging: Staging, faults: Faults) -> None:
 
 
 def check_addresses(staging: Staging, faults: Faults) -> None:
-    """Refuse two contacts of a client with one address, who are one person in the portal."""
+    """Refuse two contacts of a client with one address: they are one person in the portal."""
     staging.faults_of(
         faults,
         BY_NAME["contacts"],

@@ -1,4 +1,4 @@
-"""The faults of files: where each one is, what is wrong, and how to correct it."""
+"""The faults of files, each with its place, its description and its correction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol, cast
 
 # Of all files of a ZIP file together, as its directory gives their sizes.
 LARGEST_ZIP = 4 << 30
-# What a spreadsheet's export is compressed to is a fifth to a fiftieth of its size.
+# A spreadsheet's export is compressed to a fifth to a fiftieth of its size.
 LARGEST_RATIO = 200
 UNSUSPICIOUS = 10 << 20
 MOST_FILES = 100_000
@@ -19,7 +19,7 @@ IGNORED_FOLDER = "__MACOSX"
 
 
 class NotAFolder(Exception):
-    """The folder or ZIP file can't be read. The text gives the reason and the remedy."""
+    """A folder or ZIP file that can't be read. The text gives the reason and the remedy."""
 
 
 class Folder(Protocol):
@@ -90,7 +90,7 @@ def visible_name(path: Path) -> str | None:
 
 
 def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse an archive that would not end, and one that is encrypted, before anything is read."""
+    """Refuse an archive that is too large, and one that is encrypted, before anything is read."""
     entries = archive.infolist()
     if len(entries) > MOST_FILES:
         raise NotAFolder(f"{path} has more than {MOST_FILES:,} files: split it.")

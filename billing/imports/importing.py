@@ -36,11 +36,11 @@ TOGETHER = 5_000
 
 
 class ImportRefused(Exception):
-    """Nothing was imported, for the faults of the report."""
+    """An import that entered nothing, because of the faults in its report."""
 
 
 class ImportDisturbed(Exception):
-    """Nothing was imported, because of something else that happened at the same time."""
+    """An import that entered nothing, because of another event at the same time."""
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,13 @@ class ImportRun:
     async def enter_batch(
         self, writer: RowWriter, context: ImportContext, batch: list[ClientRecords]
     ) -> None:
-        """Enter the records of a few clients. A client who is paying now is put off."""
+        """Enter the records of a few clients. Put off clients with a payment under way."""
         known = [one.row_id for one in batch if one.row_id is not None and one.has_news]
         if known:
             await writer.settle()
         accounts = await Accounts.read(writer.conn, context.facts, known)
         for records in batch:
-            # The database's answers for the batch before are handled meanwhile.
+            # The event loop handles the database's answers for the batch before.
             await asyncio.sleep(0)
             if records.row_id in accounts.paying:
                 self.put_off.append(records.client_id)
@@ -226,7 +226,7 @@ class ImportRun:
 
 
 def open_client(context: ImportContext, records: ClientRecords, accounts: Accounts) -> ClientImport:
-    """Enter a client's own record, and return what enters the client's other records."""
+    """Enter a client's own record, and return the import of the client's other records."""
     rows = records.by_file["clients"]
     person = enter_client(context, rows[0]) if rows else None
     if records.row_id is not None:

@@ -142,7 +142,7 @@ def our_columns(file: str, named: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def texts(document: Any, section: str) -> Mapping[str, str]:
-    """Return a table whose values are texts."""
+    """Return a table of texts. Raise WrongMapping for other values."""
     table = document.get(section, {})
     if not isinstance(table, Mapping) or not all(isinstance(one, str) for one in table.values()):
         raise WrongMapping(f"has a section {section} whose values are not all texts.")

@@ -112,7 +112,7 @@ def enter_person(
     details: Any,
     stamp: Stamp | None = None,
 ) -> EnteredPerson:
-    """Add a person, or change one whose details have changed."""
+    """Add a person, or change the person if the details have changed."""
     content = content_of(details.kind, details)
     if row["row_id"] is not None and row["digest"] == content.digest:
         return EnteredPerson(row["row_id"], "same")

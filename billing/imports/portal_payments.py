@@ -80,7 +80,7 @@ def payments_named(practice_id: str, column: Any, names: Sequence[str]) -> Any:
 
 
 def differences(row: StagedRow, payment: Any) -> list[tuple[str, Complaint]]:
-    """Return what differs between a record and the portal's payment."""
+    """Return the differences between a record and the portal's payment."""
     if payment is None:
         if row["portal_payment"] is None:
             return []

@@ -13,9 +13,9 @@ from models import ExternalReference, Invoice, Payment, Session
 
 # The number of external ids that one statement looks up.
 LOOKED_UP = 2_000
-# The kinds whose rows belong to a client, which a later record may name.
+# The kinds with rows that belong to a client. A later record may name such a row.
 OWNED: dict[str, Any] = {"session": Session, "invoice": Invoice, "payment": Payment}
-# Kinds that a file's records have beside their own.
+# The second kind of record in a file, and the column of its ids.
 ALSO = {"contacts": ("contact_link", "link_id"), "invoices": ("void", "id")}
 
 
@@ -57,7 +57,7 @@ def of_ids(kind: str, ids: list[str]) -> tuple[Any, ...]:
 async def note_clients(
     conn: AsyncConnection, staging: Staging, practice_id: str, source: str
 ) -> None:
-    """Stage the external id of each client whose records are named."""
+    """Stage the external id of each client with records that are named."""
     staging.execute("CREATE INDEX known_client ON known (client_row_id)")
     needed = staging.select(
         "SELECT DISTINCT client_row_id FROM known WHERE kind IN ('session', 'invoice', 'payment')"

@@ -4,7 +4,7 @@ from billing.entry.errors import EntryError, EntryErrorCode
 from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.staging import StagedRow
 
-# The columns of fields whose names differ.
+# The columns of fields, if the two have different names.
 COLUMNS = {
     "amount_minor": "amount", "fee_minor": "fee", "lines": "id", "unit_price_minor": "unit_price",
 }  # fmt: skip
@@ -27,7 +27,7 @@ SEND_ANEW = {
     "credit": "leave it as it was, and send the difference as a record of its own",
     "adjustment": "leave it as it was, and send the difference as a record of its own",
 }
-# The kinds of records whose inputs have no day.
+# The kinds of records without a day in their inputs.
 UNDATED = ("credit", "adjustment", "opening_balance")
 
 

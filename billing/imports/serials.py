@@ -1,8 +1,8 @@
-"""The serials of imported documents, which are reserved before the import begins.
+"""The serials of imported documents. They are reserved before the import begins.
 
 A counter stays locked until its transaction ends, and an import is one long transaction. So that
-payments get their receipts meanwhile, the serials are reserved in a short transaction, and given
-back if nothing is imported.
+payments get their receipts during an import, the serials are reserved in a short transaction. They
+are given back if nothing is imported.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -186,7 +186,7 @@ async def reserve(
 
 
 async def give_back(conn: AsyncConnection, practice_id: str, block: Block) -> None:
-    """Move the counter back, unless a number was given out meanwhile."""
+    """Move the counter back, unless a number was given out since."""
     counter = update(DocumentCounter).where(*of_counter(practice_id, block.kind))
     unchanged = DocumentCounter.last == block.last
     await conn.execute(counter.where(unchanged).values(last=block.before))

@@ -147,7 +147,7 @@ def create_table(layout: FileLayout) -> str:
 
 
 def computed_columns(layout: FileLayout) -> list[str]:
-    """Return the columns that a table has beside those of its file.
+    """Return the columns of a table that its file doesn't have.
 
     A record without an id of its own has the id of its key, and a contact has one for each link.
     """

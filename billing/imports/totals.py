@@ -15,7 +15,7 @@ from billing.imports.staging import StagedRow, Staging
 from billing.imports.values import Formats
 from models import Allocation, ExternalReference, LedgerEntry, Payment
 
-# The number of clients whose rows are listed, and of the rows of each.
+# The number of clients that are listed with their rows, and of the rows of each.
 EXPLAINED, LISTED = 20, 20
 TOTALS = "SELECT * FROM totals ORDER BY as_of, line"
 REMEDY = "correct the records, or the balance in the other system; the rows are listed below"

@@ -1,4 +1,4 @@
-"""The writing of an import's rows in bulk, and the versions of what it has changed."""
+"""The writing of an import's rows in bulk, and the versions of the rows it has changed."""
 
 import asyncio
 from contextlib import suppress
@@ -15,7 +15,7 @@ from billing.imports.references import chunks
 from billing.ledger.versions import next_version
 from models import Client, ExternalReference, Invoice, Payment, bulk_insert
 
-# The kinds of records whose rows have versions.
+# The kinds of records with versions of their rows.
 VERSIONED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (Invoice, ("invoice", "opening_balance")),
     (Payment, ("payment",)),
@@ -24,10 +24,10 @@ VERSIONED: tuple[tuple[Any, tuple[str, ...]], ...] = (
 
 @dataclass
 class RowWriter:
-    """The writer of the operations that wait in a context. It copies where the database lets it.
+    """The writer of the operations that wait in a context. COPY is used where it is allowed.
 
-    The database works on one batch while the next one is made. Whoever uses the connection
-    meanwhile has to call `settle` first.
+    The database works on one batch while the next one is made. Code that uses the connection for
+    anything else has to call `settle` first.
     """
 
     conn: AsyncConnection

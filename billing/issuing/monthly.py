@@ -30,8 +30,8 @@ log = logging.getLogger("portal.documents")
 class MonthlyDocuments:
     """A kind of document that is issued by the month.
 
-    `may_be_due` is the condition for clients that may get one, and `issue` enters what a client
-    gets, and returns the number of documents.
+    `may_be_due` is the condition for clients that may get one. `issue` enters a client's documents
+    and returns their number.
     """
 
     kind: DocumentKind
@@ -42,7 +42,7 @@ class MonthlyDocuments:
 
 @dataclass
 class IssueReport:
-    """What one run has done. `failures` has the reasons by client, of the first ones."""
+    """The result of one run. `failures` has the reasons by client, of the first ones."""
 
     documents: int = 0
     clients: int = 0
@@ -70,7 +70,8 @@ async def issue_month(
 ) -> IssueReport:
     """Issue the documents of a month that clients of a practice don't have yet.
 
-    A client whose documents can't be issued stops no other. A preview does the same and undoes it.
+    If a client's documents can't be issued, the other clients still get theirs. A preview does the
+    same and undoes it.
     `tell` is called with each client that gets documents, and their number.
     """
     report = IssueReport()

@@ -18,7 +18,7 @@ from models.ids import new_id
 from models.leases import Excluded, Lease, Queue
 
 RETRY = dt.timedelta(hours=1)
-# The time for one practice. What is left then is issued by the next attempt.
+# The time for one practice. The next attempt issues the remaining documents.
 WITHIN_S, AT_ONCE = 1_800.0, 2
 MONTHLY = {documents.kind: documents for documents in (STATEMENTS, SUPERBILLS)}
 
@@ -59,7 +59,7 @@ async def keep(context: PaymentContext, schedule: Row[Any]) -> None:
         if context.now() < next_at:
             raise PartlyIssued
         given_up(schedule, documents, month, report.failed)
-    # The day may have been changed meanwhile: then the month is looked at again, and is complete.
+    # If the day was changed during the run, the month is looked at again, and is complete then.
     unchanged = and_(
         DocumentSchedule.practice_id == schedule.practice_id,
         DocumentSchedule.id == schedule.id,

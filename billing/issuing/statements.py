@@ -1,4 +1,4 @@
-"""Statements of a month: for each client whose account moved or has an open balance."""
+"""Statements of a month: for each client with movements or an open balance."""
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
@@ -24,7 +24,7 @@ def may_get_statement(practice_id: str, month: BillingMonth) -> ColumnElement[bo
 
 
 def of_month(practice_id: str, month: BillingMonth) -> ColumnElement[bool]:
-    """Return the condition for statements whose period has the whole month."""
+    """Return the condition for statements with the whole month in their period."""
     return and_(
         Statement.practice_id == practice_id,
         Statement.period_start <= month.first,

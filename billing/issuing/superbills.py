@@ -1,4 +1,4 @@
-"""Superbills of a month: one for each clinician who saw the client.
+"""Superbills of a month: one for each clinician with sessions of the client.
 
 A superbill lists the clinician's own sessions of the month that are on no superbill yet. Diagnoses,
 place of service and modifiers are those of the client's last superbill.
@@ -21,7 +21,7 @@ from models import Client, DocumentKind, Session, Superbill, SuperbillDiagnosis,
 
 @dataclass(frozen=True)
 class Insurer:
-    """What an insurer was told on the client's last superbill."""
+    """The facts for the insurer on the client's last superbill."""
 
     diagnoses: Mapping[str, str | None] = field(default_factory=dict)
     place_of_service: str | None = None
@@ -91,7 +91,7 @@ def provider(entries: ClientEntries, session: Values) -> str:
 
 
 async def last_insurer(entries: ClientEntries) -> Insurer:
-    """Return what the client's last superbill told the insurer."""
+    """Return the facts for the insurer on the client's last superbill."""
     conn, practice_id = entries.conn, entries.facts.id
     of_client = Superbill.practice_id == practice_id, Superbill.client_id == entries.ledger.id
     newest = select(Superbill.id).where(*of_client)

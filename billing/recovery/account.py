@@ -1,4 +1,4 @@
-"""The recovery of one Stripe account of a practice: what it has, in the order of its times."""
+"""The recovery of one Stripe account of a practice: its objects, in the order of their times."""
 
 import datetime as dt
 import logging

@@ -96,7 +96,7 @@ async def adopt(
     if outcome in (Outcome.ADOPTED, Outcome.WITHOUT_INVOICE):
         await finish(context, order.practice_id, order.payment_id)
         if outcome is Outcome.WITHOUT_INVOICE:
-            # What has not been charged yet can't be paid either.
+            # A payment that has not been charged yet is canceled: it can't pay its invoice.
             await cancel_or_settle(context, order.practice_id, order.payment_id)
     if outcome is Outcome.NO_CLIENT and intent.status in MAY_MOVE:
         with suppress(Rejected):
@@ -227,7 +227,7 @@ async def announce(context: PaymentContext, conn: AsyncConnection, adoption: Ado
 
 
 async def claim(conn: AsyncConnection, order: Order) -> None:
-    """Claim what is due for a payment that may still be charged."""
+    """Claim the amounts due for a payment that may still be charged."""
     own = {"practice_id": order.practice_id, "client_id": order.client_id}
     amounts_due = await owed(conn, order.practice_id, order.client_id)
     claims = claim_columns(order.payment_id, amounts_due.of(order.invoice_id))

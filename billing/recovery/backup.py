@@ -1,7 +1,7 @@
 """Backups of an SQLite file: copied while it is served, and verified before they get their name.
 
-The copy is made by SQLite's backup API in one step. Readers and writers go on meanwhile: the copy
-has what was committed when it began.
+The copy is made by SQLite's backup API in one step. Readers and writers go on during the step. The
+copy has the transactions that were committed when it began.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MARK = (
     "INSERT INTO installation (id, identity) VALUES (1, ?)"
     " ON CONFLICT (id) DO UPDATE SET identity = excluded.identity"
 )
-# The suffixes of the files that SQLite keeps beside a database.
+# The suffixes of the files that SQLite keeps next to a database.
 BESIDE = ("-wal", "-shm", "-journal")
 
 
@@ -47,7 +47,7 @@ async def back_up(source: Path, target: Path) -> None:
 
 @contextmanager
 def temporary_copy(target: Path) -> Iterator[Path]:
-    """Yield a new, empty file beside the target, for its owner alone. Remove it in the end."""
+    """Yield a new, empty file in the target's folder, for its owner alone. Remove it in the end."""
     if target.exists():
         raise NotBackedUp(f"{target} exists, and a backup never replaces a file.")
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

@@ -1,7 +1,7 @@
 """The database's identity: a stored one that is copied by a backup, and an actual one that is not.
 
 On PostgreSQL the actual identity consists of the cluster, the database, and the table that stores
-it. Each restore of a dump makes at least one of them anew. An SQLite file has no identity of its
+it. Each restore of a dump creates at least one of them again. An SQLite file has no identity of its
 own, so `portal backup` writes another one into the copy.
 """
 

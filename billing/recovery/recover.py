@@ -1,4 +1,4 @@
-"""The recovery of a practice: numbers first, then what Stripe has, in the order of its times.
+"""The recovery of a practice: first its numbers, then Stripe's objects in the order of their times.
 
 Each step finds out by itself whether it is done, so an interrupted recovery is run again.
 """
@@ -128,11 +128,11 @@ def noting(report: Report, account: str, own: str | None) -> Iterator[None]:
 
 
 class NotAssigned(Exception):
-    """The payment is unchanged. The text gives the reason."""
+    """A payment that could not be assigned and is unchanged. The text gives the reason."""
 
 
 async def assign(context: PaymentContext, practice_id: str, intent_id: str, client_id: str) -> None:
-    """Adopt a payment whose own client is not in the database for another client."""
+    """Adopt a payment for another client, since its own client is not in the database."""
     rows = select(UnadoptedPayment.stripe_account).where(
         UnadoptedPayment.practice_id == practice_id, UnadoptedPayment.stripe_id == intent_id
     )

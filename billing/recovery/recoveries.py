@@ -29,7 +29,7 @@ async def was_recovered(conn: AsyncConnection, practice_id: str, identity: Ident
 
 
 async def open_anywhere(conn: AsyncConnection) -> list[str]:
-    """Return the practices whose recovery has not ended."""
+    """Return the practices with a recovery that has not ended."""
     statement = select(Recovery.practice_id).where(Recovery.ended_at.is_(None))
     return list(await conn.scalars(statement.order_by(Recovery.practice_id)))
 

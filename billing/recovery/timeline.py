@@ -1,4 +1,4 @@
-"""The order in which objects were created at Stripe, which tells times in whole seconds."""
+"""The order in which objects were created at Stripe. Stripe gives times in whole seconds."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Results of entries: what was entered, or the reason of the refusal."""
+"""Results of entries: the entered records, or the reason of the refusal."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """Common parts of all commands: settings, coroutines, and error messages.
 
-Only what every command needs is imported here. A command imports its own modules in its function,
-so that `--help` and small commands don't wait for packages that they don't use.
+This module imports only modules that every command needs. A command imports its own modules in its
+function, so that `--help` and small commands don't wait for packages that they don't use.
 """
 
 import asyncio

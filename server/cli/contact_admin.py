@@ -50,7 +50,7 @@ async def link_contact(settings: Settings, client: str, name: str, email: str, r
     async with entering_for(settings, "portal contact link", Client, client) as (context, account):
         details = people.ContactDetails(name, email.strip())
         async with practice_entries(context, account.practice_id) as practice:
-            # No other process adds the same contact meanwhile, since the practice is locked.
+            # The practice is locked, so no other process adds the same contact at the same time.
             contact = await contact_of(practice.conn, account.practice_id, details)
             if contact is None:
                 contact = await practice.enter(people.CONTACT.add, details)
@@ -79,7 +79,7 @@ async def update_contact(
 async def refuse_taken_address(
     conn: AsyncConnection, contact: Row[Any], details: people.ContactDetails
 ) -> None:
-    """Refuse the address of another contact, who would be linked by it."""
+    """Refuse the address of another contact, since that contact would be linked by it."""
     other = await contact_of(conn, contact.practice_id, details) if details.email else None
     if other not in (None, contact.id):
         raise NotLinked(f"{other} has this address: link that contact instead.")

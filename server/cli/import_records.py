@@ -80,7 +80,7 @@ class ImportCommand:
         raise NotImported(f"There is no practice {self.practice}.")
 
 
-# -- what is printed -------------------------------------------------------------------------------
+# -- output ----------------------------------------------------------------------------------------
 
 
 def lines_of(report: ImportReport) -> Iterator[str]:

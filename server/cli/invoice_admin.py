@@ -102,7 +102,7 @@ async def write_off(
 async def adjust(
     settings: Settings, invoice: str, amount: str, description: str, external: Key
 ) -> str:
-    """Add an amount to what an invoice bills. Return the entry's id."""
+    """Add an amount to an invoice's billed amount. Return the entry's id."""
     async with (
         entering_for(settings, "portal invoice adjust", Invoice, invoice) as (context, row),
         client_entries(context, row.practice_id, row.client_id) as entries,

@@ -33,7 +33,7 @@ async def issue_documents(
     *,
     is_preview: bool,
 ) -> bool:
-    """Issue a month's documents and print what was done. Return whether no client failed."""
+    """Issue a month's documents and print the result. Return whether no client failed."""
     kind, wanted = DOCUMENTS[documents], month_of(month)
     command = f"portal issue {documents}"
     async with entering_for(settings, command, Practice, practice) as (context, row):

@@ -18,7 +18,7 @@ NO_FIELD_KEY = (
 
 
 class WrongField(CommandError):
-    """A field that is missing or wrong. The text says what is right."""
+    """A field that is missing or wrong. The text gives the right form."""
 
 
 def merged(

@@ -74,7 +74,7 @@ def given_settings(file: Path | None, options: Mapping[str, Any]) -> dict[str, A
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """Return the settings of a TOML file. A logo is a file beside it."""
+    """Return the settings of a TOML file. A logo's path is relative to the file's folder."""
     settings: dict[str, Any] = {}
     for key, value in flat(read_tables(file)):
         setting = BY_KEY.get(key)

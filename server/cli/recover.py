@@ -1,4 +1,4 @@
-"""The command `portal recover`: adopts what Stripe has and a restored database has not."""
+"""The command `portal recover`: adopts the objects at Stripe that a restored database lacks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ MOVED = "The database is accepted as it is: its numbers go on where they were."
 
 
 async def recover(settings: Settings, say: Callable[[str], None], *, restored: bool) -> bool:
-    """Recover all practices, say what was done, and return whether nothing is left to do."""
+    """Recover all practices, report each step, and return whether nothing is left to do."""
     is_complete = True
     with sole_server(settings.database_url):
         async with context_of(settings) as context:

@@ -56,7 +56,7 @@ def shared_metrics(processes: int) -> Iterator[None]:
 
 
 def warn_or_stop(_: str, result: CheckResult) -> None:
-    """Warn about what the operator should know. Raise CommandError if the server must not start."""
+    """Print a warning for the operator. Raise CommandError if the server must not start."""
     if result.prevents_start:
         raise CommandError(result.sentence)
     if result.outcome in (CheckOutcome.WARNING, CheckOutcome.FAILED):

@@ -11,7 +11,7 @@ from server.command_errors import CommandError
 
 
 class WrongFile(CommandError):
-    """A file that can't be read, or has a wrong key or value. The text says what is right."""
+    """A file that can't be read, or has a wrong key or value. The text gives the right form."""
 
 
 def read_tables(file: Path) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def busy(message: str) -> HTTPError:
 
 @dataclass(frozen=True)
 class IngestWork:
-    """The records of one body, and what enters them."""
+    """The records of one body, with the facts that are needed to enter them."""
 
     database_url: str
     content: bytes

@@ -1,1 +1,1 @@
-"""Metrics for Prometheus: what the processes counted, and what waits in the database."""
+"""Metrics for Prometheus: the counts of the processes, and the waiting rows of the database."""

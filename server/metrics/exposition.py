@@ -73,7 +73,7 @@ class MetricsPage:
         return scheme.lower() == "bearer" and is_same
 
     async def waiting(self) -> tuple[Mapping[str, Waiting], bool]:
-        """Return what waits in the database, and whether the database answers."""
+        """Return the rows that wait in the database, and whether the database answers."""
         try:
             async with every_practice(self.engine) as conn:
                 return await waiting_rows(conn), True

@@ -1,4 +1,4 @@
-"""What waits in the database: payments that are not final, events of Stripe, and mail."""
+"""The rows that wait in the database: payments that are not final, Stripe's events, and mail."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""/metrics: who may read it, what it counts, and what it says while the database is away."""
+"""Tests of /metrics: its readers, its counts, and its answer without the database."""
 
 import datetime as dt
 import os

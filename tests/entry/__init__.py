@@ -1,1 +1,1 @@
-"""Tests of the writers: what they write, what they refuse, and that memory and database agree."""
+"""Tests of the writers: their rows, their refusals, and the agreement of memory and database."""

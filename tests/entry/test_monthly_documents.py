@@ -1,4 +1,4 @@
-"""The documents of a month: who gets them, once, and what a failure leaves alone."""
+"""The documents of a month: their clients, a single issue, and one client's failure."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Imports beside other work: a second import, payments meanwhile, and a process that is killed."""
+"""Imports during other work: a second import, payments, and a process that is killed."""
 
 import asyncio
 import os

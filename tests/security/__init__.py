@@ -1,1 +1,1 @@
-"""Tests of who may see and do what."""
+"""Tests of the rights to see data and to change it."""

@@ -62,7 +62,7 @@ async def upsert_client(mutation: MutationContext, input: ClientRecord) -> Outco
 
 @entry
 async def archive_client(mutation: MutationContext, input: ArchiveRecord) -> Outcome:
-    """Archive a client. One who is archived stays as they are, unless another day is given."""
+    """Archive a client. An archived client is not changed, unless another day is given."""
     client_id = await row_id(mutation, CLIENT, input.client, (*INPUT, "client"))
     context, practice_id = entry_context(mutation), mutation.viewer.practice_id
     async with practice_entries(context, practice_id) as entries:

@@ -26,7 +26,7 @@ SUFFIXES = ("_minor", "_hundredths", "_id")
 
 
 def entry_refusal(error: EntryError, path: Sequence[str]) -> billing.UserError:
-    """Return the schema's error for a refused entry, whose input is at a path."""
+    """Return the schema's error for a refused entry with its input at a path."""
     if error.code is EntryErrorCode.PAYMENT_UNDER_WAY:
         assert error.row_id is not None
         return billing.PaymentInProgressError(error.row_id)

@@ -128,7 +128,7 @@ class WriteOffRecord(Identified, InvoiceChoice):
 
 
 class AdjustmentRecord(Identified, InvoiceChoice):
-    """A correction of what an invoice bills."""
+    """A correction of an invoice's billed amount."""
 
     amount: GivenAmount
     description: str

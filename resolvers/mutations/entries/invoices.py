@@ -120,7 +120,7 @@ async def owned_invoice(mutation: MutationContext, input: InvoiceChoice) -> Owne
 
 @entry
 async def write_off(mutation: MutationContext, input: WriteOffRecord) -> Outcome:
-    """Give up an amount due of an invoice, or all of what is due."""
+    """Give up a part of an invoice's amount due, or all of it."""
     row = await owned_invoice(mutation, input)
     amount = None if input.amount is None else minor(mutation, input.amount, (*INPUT, "amount"))
     wanted = WriteOff(row.id, amount, input.description)
@@ -130,7 +130,7 @@ async def write_off(mutation: MutationContext, input: WriteOffRecord) -> Outcome
 
 @entry
 async def adjust(mutation: MutationContext, input: AdjustmentRecord) -> Outcome:
-    """Correct what an invoice bills."""
+    """Correct an invoice's billed amount."""
     row = await owned_invoice(mutation, input)
     amount = minor(mutation, input.amount, (*INPUT, "amount"), signed=True)
     wanted = Adjustment(row.id, amount, input.description)

@@ -1,7 +1,7 @@
 """The making of entries: each mutation of a practice's program reads its input and makes one entry.
 
-An entry moves no money: it records what has happened elsewhere, and a key of the other system makes
-it happen once. So an operation may have several, unlike `pay`.
+An entry moves no money: it records an event outside the portal. A key of the other system makes
+sure that it is entered once. So an operation may have several entries, unlike `pay`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -77,7 +77,7 @@ async def enter_record(
 async def enter(
     mutation: MutationContext, client_id: str, maker: ClientMaker[W], wanted: W, input: Identified
 ) -> Made:
-    """Enter a record of another system for a client whose id is known."""
+    """Enter a record of another system for a client with a known id."""
     async with entries_of(mutation, client_id) as entries:
         entered_id = await entries.enter(maker, wanted, external_key(input.external_id))
     return Made(mutation, client_id, entered_id, entries.change)

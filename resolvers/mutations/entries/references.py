@@ -69,8 +69,8 @@ async def row_ids(
 ) -> dict[Path, str]:
     """Return the ids of the rows that references at different paths name.
 
-    A key that nothing was entered with is an error. Whether a row with an id exists, and whose it
-    is, is for the caller to check.
+    A key that nothing was entered with is an error. The caller has to check that a row with an id
+    exists, and that it belongs to the right client.
     """
     own, keys = dict[Path, str](), dict[Path, ExternalId]()
     for path, reference in references.items():

@@ -24,7 +24,7 @@ async def check_mail_server(context: CheckContext) -> CheckResult:
             f"The mail server refuses the user or the password of SMTP_URL (code {error.code})."
         )
     except (aiosmtplib.SMTPException, OSError) as error:
-        # The text of an answer may quote what was sent.
+        # The text of an answer may quote the message.
         return CheckResult.failed(
             f"The mail server of SMTP_URL can't be used: {type(error).__name__}."
         )
