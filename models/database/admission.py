@@ -53,7 +53,7 @@ SERVER = Caller(EVERY_PRACTICE)
 
 
 class RateLimited(Exception):
-    """The budget of a token is used up; `cost` tells its limits and what is left."""
+    """The budget of a token is used up; `cost` has its limits and the rest."""
 
     def __init__(self, message: str, retry_after_s: int, cost: dict[str, Any]) -> None:
         super().__init__(message)

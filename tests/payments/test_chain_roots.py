@@ -1,4 +1,4 @@
-"""Daily roots of the books: what they show, how they are read, and what a failing one stops."""
+"""Daily roots of the books: contents, reading, and the effect of a failing one."""
 
 import asyncio
 import datetime as dt

@@ -173,7 +173,6 @@ async def test_no_response_depends_on_a_name(worlds: Worlds, held: frozenset[Sco
 
 
 @pytest.mark.rest
-@pytest.mark.share(2)
 async def test_no_entry_depends_on_a_name(new_database: NewDatabase) -> None:
     """In databases of its own, since the ids of new rows are the same in no two practices."""
     async with made_worlds(new_database) as own:

@@ -1,4 +1,4 @@
-"""Random histories of a payment: what happens here, and what Stripe reports, early or late."""
+"""Random histories of a payment: acts here, and reports of Stripe, early or late."""
 
 import asyncio
 import datetime as dt
