@@ -33,7 +33,7 @@ NEEDED = {
 
 
 def check_schema(schema: strawberry.Schema, *, lateral: bool) -> None:
-    """Plan one document with every field. Raise any error in a source."""
+    """Plan documents with every field. Raise any error in a source."""
     core = schema._schema
     root = core.query_type
     assert root is not None

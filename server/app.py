@@ -25,7 +25,7 @@ from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
 from billing.stripe import Stripe
 from execution.authentication import Authenticator
-from execution.garbage_collection import collect_rarely
+from execution.garbage_collection import collect_rarely, pause
 from execution.pipeline import GraphQLService
 from execution.read_audit import ReadAuditLog
 from execution.startup_check import check_schema
@@ -263,7 +263,8 @@ def checked_schema(*, lateral: bool) -> strawberry.Schema:
     share it.
     """
     graphql_schema = schema()
-    check_schema(graphql_schema, lateral=lateral)
+    with pause.held():
+        check_schema(graphql_schema, lateral=lateral)
     return graphql_schema
 
 

@@ -1,5 +1,6 @@
 """Fixtures and hooks of all tests."""
 
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from execution.garbage_collection import collect_rarely
 from tests.support import chromium as chromium_program
 from tests.support import demo_server as demonstration
 from tests.support import postgres, shares
@@ -33,6 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     shares.set_quick(config.option.quick or config.option.rest)
+    collect_rarely()
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was imported and collected from garbage collection, as a server does."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
