@@ -7,6 +7,9 @@ MINUTES ?= 60
 # More for pytest: make test ARGS='-k refunds -x'
 ARGS ?=
 
+# Compiled modules are kept whatever the environment says: the tests start some hundred processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Processes of tests, each with a PostgreSQL of its own; AT_ONCE= for one. The quick tests wait for
 # deadlines and servers a third of the time, so three of their processes keep two cores at work.
 SCOPES := --dist loadscope --no-loadscope-reorder
@@ -22,7 +25,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile rows-read check lock clean
+.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile first-hour rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -112,6 +115,10 @@ bench-held-lock: .venv/.test .venv/.portal ## Measure what a held row lock on on
 bench-hostile: .venv/.test .venv/.portal ## Measure what hostile callers cost a client of another practice (nine minutes).
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
 	@$(BIN)/python -m bench.hostile $(ARGS)
+
+first-hour: .venv/.test .venv/.portal ## Follow docs/setup.md from an empty PostgreSQL to a restored backup, and time each step (two minutes).
+	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
+	@$(BIN)/python -m bench.first_hour $(ARGS)
 
 rows-read: .venv/.test .venv/.portal ## Count the rows that PostgreSQL reads for pages of 100,000 clients (ten minutes).
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
