@@ -49,7 +49,7 @@ def lines(report: Report) -> Iterator[str]:
     if not report.was_needed:
         yield f"{practice}  Nothing shows that the database was restored: nothing was changed."
     else:
-        yield f"{practice}  payments adopted from Stripe: {report.adopted}."
+        yield f"{practice}  Payments adopted from Stripe: {report.adopted}."
     for moved in report.moved:
         yield (
             f"{practice}  {NAMES[moved.kind]} go on after {moved.after}: the backup's last was"
