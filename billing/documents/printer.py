@@ -79,10 +79,16 @@ class Printer:
                 return None
             if kept := await stored_copy(conn, document):
                 return document, kept
+        return document, await self.print_facts(document)
+
+    async def print_facts(self, document: Document) -> Printed:
+        """Return the bytes of a document that was read: new ones that are stored now, or those that
+        another process has stored meanwhile.
+        """
         loop = asyncio.get_running_loop()
         new = await loop.run_in_executor(self.threads, render_pdf, document, self.fonts)
         async with self.engine.begin() as conn:
-            return document, await self.store(conn, document, new)
+            return await self.store(conn, document, new)
 
     async def store(self, conn: AsyncConnection, document: Document, new: Printed) -> Printed:
         """Store a document's bytes, and return them, or those that another process stored first."""

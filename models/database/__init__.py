@@ -22,6 +22,7 @@ from models.database.errors import (
 from models.database.postgres import PostgresReads
 from models.database.read_pools import Lanes, ReadLimits, Reads
 from models.database.session import UnfitDatabase
+from models.database.snapshots import open_snapshot
 from models.database.sqlite import SqliteReads
 from models.database.timeouts import PATIENT, PREPARED_A_CONNECTION, Statement, Waits
 
@@ -60,6 +61,7 @@ __all__ = [
     "is_unmigrated",
     "lanes",
     "open_engine",
+    "open_snapshot",
     "reads",
     "refuse_unfit",
     "sqlite_path",

@@ -1,7 +1,8 @@
-"""The commands `portal client`: clients, entered, changed, archived and listed."""
+"""The commands `portal client`: clients, entered, changed, archived, exported and listed."""
 
 import datetime as dt
 import json as json_
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from server.cli.fields import (
     with_fields,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Enter, change, archive and list clients.")
+app = typer.Typer(no_args_is_help=True, help="Enter, change, archive, export and list clients.")
 
 Practice = Annotated[str, typer.Option(help="The practice: pra_…")]
 Client = Annotated[str, typer.Argument(help="The client: cli_…")]
@@ -88,6 +89,20 @@ def restore(client: Client) -> None:
     from server.cli import client_admin
 
     typer.echo(run(client_admin.restore_client(settings_from_environment(), client)))
+
+
+@app.command("export")
+def export(
+    client: Client,
+    out: Annotated[Path, typer.Option(help="The ZIP file to write; it must not exist.")],
+) -> None:
+    """Write a client's whole record to a ZIP file: all data as JSON, lists as CSV, and documents.
+
+    Documents are the files that were given out. The file is for its owner alone.
+    """
+    from server.cli import client_export
+
+    typer.echo(run(client_export.export_client(settings_from_environment(), client, out)))
 
 
 @app.command("list")

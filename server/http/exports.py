@@ -6,10 +6,7 @@ without its last chunk, so that a client can recognise it as incomplete.
 """
 
 import asyncio
-import csv
-import io
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -19,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from billing.csv_text import csv_lines
 from execution import pipeline
 from execution.pipeline import Reading
 from identity.viewer import Viewer
@@ -28,10 +26,6 @@ from planner.fallback_executor import Answer
 from server.http.disconnects import cancelled_on_disconnect
 from server.http.export_tables import TABLES, BadParameter, ListPage, Table
 from server.http.graphql import HEADERS, Endpoint, HTTPError, answer_or_error, unauthenticated_error
-
-# Text that a spreadsheet would take for a formula, unless it is a number.
-FORMULA = re.compile(r"[=+\-@\t\r]")
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class Exports:
@@ -113,17 +107,3 @@ class Exports:
         if errors := found.get("errors"):
             raise HTTPError(400, errors[0]["extensions"]["code"], errors[0]["message"])
         return found["data"]
-
-
-def csv_lines(rows: Iterable[Iterable[str]]) -> str:
-    """Return lines in the format of RFC 4180."""
-    out = io.StringIO()
-    csv.writer(out).writerows([without_formula(cell) for cell in row] for row in rows)
-    return out.getvalue()
-
-
-def without_formula(cell: str) -> str:
-    """Return a cell with a quote before text that a spreadsheet would take for a formula."""
-    if FORMULA.match(cell) and not NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell

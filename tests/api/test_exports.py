@@ -10,11 +10,12 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from billing.csv_text import without_formula
 from identity import tokens
 from identity.tokens import Subject
 from models import READ_SCOPES, Client, ClientNamePart, Scope, Token
 from server.http import export_tables
-from server.http.exports import Exports, without_formula
+from server.http.exports import Exports
 from tests.support.factories import Books
 from tests.support.portal import KEY, Portal, served
 

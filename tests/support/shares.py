@@ -24,6 +24,7 @@ LONG = ("slow", "faults")
 TWINS = {
     "tests/api": 8,
     "tests/cli": 8,
+    "tests/client_records": 4,
     "tests/documents": 8,
     "tests/entry": 4,
     "tests/imports": 8,
