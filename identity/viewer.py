@@ -45,7 +45,11 @@ class Viewer:
         """Return the caller that the viewer's statements are counted for."""
         if self.token_id == NOWHERE:
             return Caller(self.practice_id)
-        return Caller(self.practice_id, self.token_id, self.kind.is_program)
+        # An integration reads what it has just written.
+        may_lag = self.kind is ViewerKind.DASHBOARD
+        return Caller(
+            self.practice_id, self.token_id, is_dashboard=self.kind.is_program, may_lag=may_lag
+        )
 
 
 NOWHERE = str(uuid.UUID(int=0))

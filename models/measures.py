@@ -62,6 +62,14 @@ MUTATIONS = CountMeasure(
     "Fields of mutations that were run, by the type of their result.",
     ("field", "result"),
 )
+REPLICA_READS = CountMeasure(
+    "portal_replica_reads",
+    "Reads of dashboards with a replica, by the server that answered, and why it was the primary.",
+    ("server", "reason"),
+)
+REPLICA_LAG = DurationMeasure(
+    "portal_replica_lag_seconds", "Age of the newest commit that the replica has, each second.", ()
+)
 REQUEST_SECONDS = DurationMeasure(
     "portal_request_seconds", "Duration of requests until their response.", ("route", "outcome")
 )
@@ -69,5 +77,7 @@ MEASURES: tuple[CountMeasure | DurationMeasure, ...] = (
     STATEMENT_SECONDS,
     CACHE_LOOKUPS,
     MUTATIONS,
+    REPLICA_READS,
+    REPLICA_LAG,
     REQUEST_SECONDS,
 )

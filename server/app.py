@@ -114,7 +114,7 @@ def app(
     """
     url = settings.database_url
     connector = database.connector_of(url)
-    reads = database.lanes(url, settings.read_limits, connector)
+    reads = database.lanes(url, settings.read_limits, connector, settings.replica_url)
     graphql_schema = checked_schema(lateral=reads.dialect.name == "postgresql")
     is_sandbox = stripe is None and settings.mode is PaymentsMode.SANDBOX
     # The demo's mail is kept in its file too, wherever payments go.
@@ -205,6 +205,7 @@ def app(
             running.push_async_callback(reads.close)
             running.callback(printer.close)
             await running.enter_async_context(database.watch_database(connector))
+            await running.enter_async_context(reads.watched())
             if sandbox is not None:
                 running.callback(sandbox.store.close)
             await running.enter_async_context(flush_regularly(token_usage.flush))

@@ -13,8 +13,8 @@ from pydantic_settings import PydanticBaseSettingsSource
 from server.command_errors import CommandError
 
 SECRETS = frozenset(
-    """database_url database_owner_url token_key stripe_api_key stripe_webhook_secret smtp_url
-    field_key metrics_token""".split()
+    """database_url database_owner_url replica_url token_key stripe_api_key stripe_webhook_secret
+    smtp_url field_key metrics_token""".split()
 )
 SUFFIX = "_FILE"
 

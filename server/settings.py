@@ -17,7 +17,7 @@ from billing.encryption import FieldKeys
 from billing.payments.status import PaymentsMode, mode_of_key
 from execution.introspection import Introspection
 from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
-from models.database import ReadLimits, Waits, check_url
+from models.database import ReadLimits, Waits, backend_name, check_url
 from server.command_errors import CommandError
 from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
@@ -41,6 +41,18 @@ class Settings(HttpSettings):
         description="URL of the same database for the role that owns the tables (PostgreSQL). Only"
         " `portal migrate` and `portal load-demo` use it; `portal migrate` grants the tables to the"
         " role of `DATABASE_URL`, which serves.",
+    )
+    replica_url: str | None = Field(
+        default=None,
+        description="URL of a read replica of the same database (PostgreSQL), for the same role:"
+        " dashboards and exports read from it (`docs/scaling.md`).",
+    )
+    replica_max_lag_s: float = Field(
+        default=5,
+        ge=2,
+        le=3600,
+        description="Seconds that the replica may be behind; beyond that dashboards read from the"
+        " primary.",
     )
     token_key: str = Field(
         min_length=32,
@@ -238,7 +250,7 @@ class Settings(HttpSettings):
             raise ValueError("has a key that is not 32 bytes in URL-safe base64") from None
         return value
 
-    @field_validator("database_url", "database_owner_url")
+    @field_validator("database_url", "database_owner_url", "replica_url")
     @classmethod
     def known_database(cls, value: str | None) -> str | None:
         if value is not None:
@@ -297,6 +309,13 @@ class Settings(HttpSettings):
         return self
 
     @model_validator(mode="after")
+    def replica_is_of_postgresql(self) -> "Settings":
+        urls = self.database_url, self.replica_url
+        if self.replica_url and any(backend_name(url) != "postgresql" for url in urls if url):
+            raise ValueError("REPLICA_URL is of PostgreSQL, and so is DATABASE_URL beside it.")
+        return self
+
+    @model_validator(mode="after")
     def mail_is_from_somebody(self) -> "Settings":
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MAIL_FROM is not set, and SMTP_URL is.")
@@ -342,6 +361,7 @@ class Settings(HttpSettings):
             timeout_s=self.statement_timeout_s,
             dashboard_timeout_s=min(self.dashboard_timeout_s, self.statement_timeout_s),
             wait_s=self.queue_timeout_s,
+            replica_lag_s=self.replica_max_lag_s,
             token_statements=self.token_statements,
             token_seconds=self.token_seconds,
         )

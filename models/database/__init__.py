@@ -6,8 +6,8 @@ driver runs it without SQLAlchemy.
 
 from models.database.admission import NO_PRACTICE, SERVER, Budgets, Caller, Lane, RateLimited
 from models.database.confinement import EVERY_PRACTICE, every_practice, within_practice
-from models.database.connector import Connector, PostgresConnector, watch_database
-from models.database.dsn import WrongUrl, backend_name, check_url, sqlite_path
+from models.database.connector import PROBE_S, Connector, PostgresConnector, watch_database
+from models.database.dsn import Dsn, WrongUrl, backend_name, check_url, sqlite_path
 from models.database.engine import connector_of, engine, open_engine, refuse_unfit
 from models.database.error_redaction import concealed
 from models.database.errors import (
@@ -21,6 +21,8 @@ from models.database.errors import (
 )
 from models.database.postgres import PostgresReads
 from models.database.read_pools import Lanes, ReadLimits, Reads
+from models.database.replica import ReplicatedReads
+from models.database.replica_lag import ReplicaLag
 from models.database.session import UnfitDatabase
 from models.database.snapshots import open_snapshot
 from models.database.sqlite import SqliteReads
@@ -39,10 +41,12 @@ __all__ = [
     "DatabaseUnavailable",
     "Lane",
     "Lanes",
+    "PostgresConnector",
     "PostgresReads",
     "RateLimited",
     "ReadLimits",
     "Reads",
+    "ReplicaLag",
     "SqliteReads",
     "Statement",
     "StatementTimeout",
@@ -64,6 +68,7 @@ __all__ = [
     "open_snapshot",
     "reads",
     "refuse_unfit",
+    "replica_lag",
     "sqlite_path",
     "watch_database",
     "within_practice",
@@ -91,7 +96,9 @@ def reads(
     return SqliteReads(sqlite_path(url), timeout_s, lane)
 
 
-def lanes(url: str, limits: ReadLimits, connector: Connector) -> Lanes:
+def lanes(
+    url: str, limits: ReadLimits, connector: Connector, replica_url: str | None = None
+) -> Lanes:
     """Return connections for the planned reads of everybody, within these limits."""
     budgets = Budgets(limits.token_seconds, limits.token_statements)
     sizes = limits.connections, limits.dashboard_connections
@@ -106,4 +113,19 @@ def lanes(url: str, limits: ReadLimits, connector: Connector) -> Lanes:
         reads(url, timeout_s=timeout_s, connector=connector, lane=lane)
         for lane, timeout_s in zip(made, times, strict=True)
     )
-    return Lanes(people, dashboards, budgets, made)
+    if replica_url is None or not isinstance(dashboards, PostgresReads):
+        return Lanes(people, dashboards, budgets, made)
+    lane = Lane(sizes[1], wait_s=limits.wait_s, budgets=budgets, name="replica")
+    lag = replica_lag(dashboards.connector, replica_url, limits.replica_lag_s)
+    replica = PostgresReads(lag.connector, limits.dashboard_timeout_s, lane)
+    replicated = ReplicatedReads(dashboards, replica, lag)
+    return Lanes(people, replicated, budgets, [*made, lane], lag)
+
+
+def replica_lag(primary: PostgresConnector, replica_url: str, most_s: float) -> ReplicaLag:
+    """Return the lag of a replica behind its primary, measured on connections of its own."""
+    replica = PostgresConnector(Dsn.of(replica_url), of_replica=True)
+    of_primary, of_replica = (
+        PostgresReads(connector, PROBE_S, Lane(1)) for connector in (primary, replica)
+    )
+    return ReplicaLag(of_primary, of_replica, most_s)

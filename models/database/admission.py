@@ -31,13 +31,15 @@ WORTH_WAITING_FOR = 0.05
 class Caller:
     """The token that a statement is run for, and the practice whose rows the statement sees.
 
-    A caller without a token has no budget. `reads_outcome`: a change is made already and only its
-    result is read, which is never refused because of the budget.
+    A caller without a token has no budget. `may_lag`: its reads need not have the last changes of
+    others. `reads_outcome`: a change is made already and only its result is read, which is never
+    refused because of the budget.
     """
 
     practice_id: str = ""
     token_id: str = ""
     is_dashboard: bool = False
+    may_lag: bool = False
     reads_outcome: bool = False
 
     @property

@@ -63,8 +63,8 @@ class PostgresConnector:
     opened until the probe has an answer again.
     """
 
-    def __init__(self, dsn: Dsn) -> None:
-        self.dsn = dsn
+    def __init__(self, dsn: Dsn, *, of_replica: bool = False) -> None:
+        self.dsn, self.of_replica = dsn, of_replica
         # The host that was reached last comes first.
         self.hosts: list[Host | None] = [*dsn.hosts] or [None]
         self.connections: WeakSet[Connection] = WeakSet()
@@ -114,7 +114,7 @@ class PostgresConnector:
         return bool(self.pools_transactions)
 
     async def open(self, **more: Any) -> Connection:
-        """Open a connection to the first host that takes changes."""
+        """Open a connection to the first host that takes changes, or to the first replica."""
         failure: Exception | None = None
         for host in tuple(self.hosts):
             try:
@@ -138,7 +138,7 @@ class PostgresConnector:
             # All hosts together take no longer than one may.
             timeout=self.dsn.connect_timeout_s or CONNECT_S / len(self.hosts),
             statement_cache_size=0,
-            **self.dsn.arguments(),
+            **self.dsn.arguments(of_replica=self.of_replica),
             **more,
         )
         keep_alive(connection)

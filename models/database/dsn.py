@@ -192,19 +192,19 @@ class Dsn:
             {name: value for name, value in given.items() if name not in PLACES},
         )
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, *, of_replica: bool = False) -> dict[str, Any]:
         """Return what asyncpg is called with, but for the host and the port."""
         given = self.parameters
         settings = {name: given[name] for name in ("application_name", "options") if name in given}
-        target = given.get("target_session_attrs")
+        # A standby is behind, and takes no changes.
+        target = "read-write" if given.get("target_session_attrs") == "read-write" else "primary"
         return {
             "user": self.user,
             "password": self.password,
             "database": self.database,
             "passfile": given.get("passfile"),
             "server_settings": {"application_name": "portal"} | settings,
-            # A standby is behind, and takes no changes.
-            "target_session_attrs": "read-write" if target == "read-write" else "primary",
+            "target_session_attrs": "standby" if of_replica else target,
             **self.tls(),
         }
 

@@ -1,13 +1,17 @@
 """Planned reads of everybody: people's, and dashboards' on connections of their own."""
 
 from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Dialect
 
 from models.database.admission import NO_PRACTICE, Budgets, Caller, Lane
 from models.database.timeouts import Statement
+
+if TYPE_CHECKING:
+    from models.database.replica_lag import ReplicaLag
 
 
 class Reads(Protocol):
@@ -45,7 +49,8 @@ class ReadLimits:
     """How many statements run at once, and how long each may take or wait.
 
     `token_statements` and `token_seconds` are the budget of a token: how many of its statements
-    run at once, and for how many seconds of a minute.
+    run at once, and for how many seconds of a minute. `replica_lag_s`: how far behind a replica
+    may be.
     """
 
     connections: int = 10
@@ -53,6 +58,7 @@ class ReadLimits:
     timeout_s: float = 10
     dashboard_timeout_s: float = 3
     wait_s: float = 3
+    replica_lag_s: float = 5
     token_statements: int = 2
     token_seconds: float = 20
 
@@ -61,10 +67,16 @@ class Lanes:
     """Planned reads; dashboards have connections of their own, so that nobody waits for them."""
 
     def __init__(
-        self, people: Reads, dashboards: Reads, budgets: Budgets, lanes: Sequence[Lane] = ()
+        self,
+        people: Reads,
+        dashboards: Reads,
+        budgets: Budgets,
+        lanes: Sequence[Lane] = (),
+        lag: "ReplicaLag | None" = None,
     ) -> None:
         self.people, self.dashboards, self.budgets = people, dashboards, budgets
-        self.lanes = lanes
+        # The lag of the replica, if there is one.
+        self.lanes, self.lag = lanes, lag
         self.dialect = people.dialect
 
     def of(self, caller: Caller) -> Reads:
@@ -84,6 +96,10 @@ class Lanes:
         self, first: Statement, second: Statement, caller: Caller = NO_PRACTICE
     ) -> Awaitable[Sequence[Any] | None]:
         return self.of(caller).row_and_value(first, second, caller)
+
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """Return the context in which the lag of the replica is measured."""
+        return self.lag.measured() if self.lag else nullcontext()
 
     async def close(self) -> None:
         await self.people.close()

@@ -124,6 +124,18 @@ async def set_revision(portal: Portal, revision: str | None) -> None:
         await postgres.execute(postgres.as_owner(portal.url), statement)
 
 
+async def test_replica_that_is_none(configured: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The primary itself; tests/fault_injection/test_replicas.py has a real one."""
+    assert (await results()).outcome("replica") == "skipped"
+    monkeypatch.setenv("REPLICA_URL", configured.url)
+    made = await results()
+    if configured.url.startswith("sqlite"):
+        assert made.sentence("settings").startswith("REPLICA_URL is of PostgreSQL")
+        return
+    assert made.outcome("replica") == "warning"
+    assert "target attribute requirement" in made.sentence("replica")
+
+
 async def test_role_that_owns_the_tables(
     configured: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

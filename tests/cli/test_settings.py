@@ -170,8 +170,9 @@ def test_limit_of_open_files_is_raised_to_the_connections(
 def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = {
         "TOKEN_KEY": "another key of enough characters, of a file",
-        "DATABASE_URL": "sqlite:///other.sqlite",
+        "DATABASE_URL": "postgresql://portal:secret@db.example/portal",
         "DATABASE_OWNER_URL": "postgresql://owner:secret@db.example/portal",
+        "REPLICA_URL": "postgresql://portal:secret@replica.example/portal",
         **KEYS,
         "SMTP_URL": "smtps://portal:secret@mail.example",
         "FIELD_KEY": "A" * 43 + "=",
@@ -190,6 +191,7 @@ def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyP
     assert settings.token_key == secrets["TOKEN_KEY"]
     assert settings.database_url == secrets["DATABASE_URL"]
     assert settings.database_owner_url == secrets["DATABASE_OWNER_URL"]
+    assert settings.replica_url == secrets["REPLICA_URL"]
     assert settings.stripe_api_key is not None
     assert settings.stripe_api_key.get_secret_value() == "sk_live_1"
     assert [one.get_secret_value() for one in settings.stripe_webhook_secret] == ["whsec_1"]

@@ -55,11 +55,14 @@ class Cluster:
         self.start()
         conninfo = f"primary_conninfo = 'host={self.server.folder} user=postgres'"
         self.server.run(f'echo "{conninfo}" >>"$2/standby/postgresql.auto.conf"')
-        self.server.control("start " + options(STANDBY_PORT), "standby")
+        self.start_standby()
         # In a thread, since a test's event loop may be running.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, streams(self.url)).result()
         return at_port(self.url, STANDBY_PORT)
+
+    def start_standby(self) -> None:
+        self.server.control("start " + options(STANDBY_PORT), "standby")
 
     def demote(self) -> None:
         """Start the primary again as a standby, which only reads."""

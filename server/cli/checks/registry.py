@@ -13,6 +13,7 @@ from server.cli.checks.payments import (
 )
 from server.cli.checks.practices import check_practices, check_tax_ids
 from server.cli.checks.recovery import check_recovery
+from server.cli.checks.replica import check_replica
 
 READY = frozenset({"database", "revision"})
 KEY = READY | {"payments", "stripe-key"}
@@ -20,6 +21,7 @@ AT_START = (
     Check("database", check_connection),
     Check("role", check_role, frozenset({"database"})),
     Check("revision", check_revision, frozenset({"database", "role"})),
+    Check("replica", check_replica, READY),
     Check("payments", check_destination, READY),
     Check("stripe-key", check_key, READY | {"payments"}),
     Check("recovery", check_recovery, READY | {"payments"}),
