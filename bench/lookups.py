@@ -129,6 +129,11 @@ def practice_s_lists(month: str, clinician: str) -> Iterator[List]:
             yield listed("invoices", filters, fields, size, "practice")
     for filters in ("", month, "status: [SUCCEEDED]", "status: [FAILED]", "status: [PROCESSING]"):
         yield listed("payments", filters, PAYMENT, 100, "practice")
+    for filters in ("", month, 'changedSince: "0"'):
+        yield listed("sessions", filters, "id date", 100, "practice")
+        yield listed("statements", filters, STATEMENT, 100, "practice")
+        yield listed("superbills", filters, SUPERBILL, 100, "practice")
+        yield listed("receipts", filters, RECEIPT, 100, "practice")
 
 
 def client_s_lists(month: str) -> Iterator[List]:

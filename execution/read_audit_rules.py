@@ -18,6 +18,7 @@ PERSONAL = frozenset(scopes.TYPES)
 WIDE = frozenset(
     {
         *("Query.clients", "Practice.invoices", "Practice.payments", "Practice.ledger"),
+        *("Practice.sessions", "Practice.statements", "Practice.superbills", "Practice.receipts"),
         *("Practice.revenue", "Practice.aging"),
     }
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Dialect, func, select
 
 from identity.viewer import Viewer
-from models import Client, Invoice, Payment, Row
+from models import Client, Invoice, Payment, Receipt, Row, Session, Statement, Superbill
 from models.database import Caller, Reads
 from models.literals import constant
 from planner.cache import FairCache
@@ -16,7 +16,10 @@ from planner.plan import Plan, compile_plan
 from resolvers.request_context import RequestContext
 from resolvers.visibility import viewer_value
 
-TABLES: Mapping[str, type[Row]] = {"client": Client, "invoice": Invoice, "payment": Payment}
+TABLES: Mapping[str, type[Row]] = {
+    table.__tablename__: table
+    for table in (Client, Invoice, Payment, Session, Statement, Superbill, Receipt)
+}
 # The largest number of rows that is counted, so that counting takes a few milliseconds.
 MOST = 100_000
 # The lifetime of a count, and the number of practices in the cache.

@@ -31,6 +31,7 @@ class Client(Addressed, Row):
         Index(None, "practice_id", "clinician_id"),
         Index(None, "practice_id", "folded_name", "id"),
         Index(None, "practice_id", "created_at", "id"),
+        Index(None, "practice_id", "version"),
         # One of the few queries over all practices: a person who signs in gives only an address.
         Index(None, "mailbox"),
     )
@@ -50,6 +51,8 @@ class Client(Addressed, Row):
     created_at: Mapped[dt.datetime]
     # The day on which the client left the practice.
     archived_on: Mapped[dt.date | None]
+    # The practice's version at the last change; None if it was entered without one, as demo data.
+    version: Mapped[int | None]
 
 
 class ClientNamePart(Row):

@@ -56,7 +56,7 @@ class Invoice(Row):
     is_void: Mapped[bool]
     voided_on: Mapped[dt.date | None]
     shared_at: Mapped[dt.datetime | None]
-    # The practice's version at the last change; None if unchanged since its entry.
+    # The practice's version at the last change; None if it was entered without one, as demo data.
     version: Mapped[int | None]
 
 

@@ -134,7 +134,7 @@ class Payment(Row):
     checked_at: Mapped[dt.datetime | None]
     # The end of the worker's lease, by the database's clock.
     leased_until: Mapped[dt.datetime | None]
-    # The practice's version at the last change; None if unchanged since its entry.
+    # The practice's version at the last change; None if it was entered without one, as demo data.
     version: Mapped[int | None]
 
 
@@ -220,6 +220,7 @@ class Receipt(Row):
         UniqueConstraint("practice_id", "payment_id"),
         UniqueConstraint("practice_id", "serial"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
+        Index(None, "practice_id", "issued_on", "serial"),
         APPEND_ONLY,
     )
 

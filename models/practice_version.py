@@ -1,4 +1,4 @@
-"""The version of a practice's invoices and payments."""
+"""The version of a practice's data."""
 
 from sqlalchemy.orm import Mapped
 
@@ -6,7 +6,7 @@ from models.row import Key, Row, practice_reference
 
 
 class PracticeVersion(Row):
-    """A counter, incremented at the end of each transaction that changes an invoice or a payment.
+    """A counter, incremented at the end of each transaction that changes a row with a version.
 
     Its row stays locked until the transaction ends. So versions are in the order in which changes
     become visible, and none becomes visible late.

@@ -19,6 +19,8 @@ class Session(Row):
         UniqueConstraint("practice_id", "client_id", "id"),
         CheckConstraint("fee_minor >= 0", name="fee_positive"),
         Index(None, "practice_id", "client_id", "date", "id"),
+        Index(None, "practice_id", "date", "id"),
+        Index(None, "practice_id", "version"),
     )
 
     practice_id: Mapped[Key]
@@ -31,3 +33,5 @@ class Session(Row):
     description: Mapped[str]
     service_code: Mapped[str | None]
     fee_minor: Mapped[Minor]
+    # The practice's version at the last change; None if it was entered without one, as demo data.
+    version: Mapped[int | None]

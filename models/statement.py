@@ -19,6 +19,8 @@ class Statement(Row):
         CheckConstraint("period_start <= period_end", name="period_in_order"),
         CheckConstraint("ending_minor = beginning_minor + invoiced_minor - paid_minor", name="sum"),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
+        Index(None, "practice_id", "issued_on", "serial"),
+        Index(None, "practice_id", "version"),
     )
 
     practice_id: Mapped[Key]
@@ -38,6 +40,8 @@ class Statement(Row):
     paid_minor: Mapped[Minor]
     ending_minor: Mapped[Minor]
     shared_at: Mapped[dt.datetime | None]
+    # The practice's version at the last change; None if it was entered without one, as demo data.
+    version: Mapped[int | None]
 
 
 class StatementLine(Row):

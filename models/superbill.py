@@ -21,6 +21,8 @@ class Superbill(Addressed, Row):
         CheckConstraint("period_start <= period_end", name="period_in_order"),
         address_is_whole(),
         Index(None, "practice_id", "client_id", "issued_on", "serial"),
+        Index(None, "practice_id", "issued_on", "serial"),
+        Index(None, "practice_id", "version"),
     )
 
     practice_id: Mapped[Key]
@@ -35,6 +37,8 @@ class Superbill(Addressed, Row):
     period_start: Mapped[dt.date]
     period_end: Mapped[dt.date]
     shared_at: Mapped[dt.datetime | None]
+    # The practice's version at the last change; None if it was entered without one, as demo data.
+    version: Mapped[int | None]
 
 
 class SuperbillLine(Row):

@@ -51,6 +51,7 @@ from planner.deferred import FieldError, MaybeDeferred, bind, map_deferred
 from planner.outcome import OutcomeRow
 from planner.sources import LateralSubquery, Rows
 from planner.tables import Condition, RowOf, TableAlias
+from resolvers.changed_since import since
 from resolvers.ids import row_id
 from resolvers.online_payments import reached_account
 from resolvers.ordering import OrderDirection
@@ -160,11 +161,12 @@ def clients(
     with_balance: bool | None = None,
     is_archived: bool | None = None,
     order_by: ClientOrder | None = None,
+    changed_since: MaybeDeferred[str] | None = None,
 ) -> Rows:
     """Return the visible clients, by name by default."""
     table = visible(Client)
     row = ClientRow(table, visible)
-    where: list[ColumnElement[bool]] = []
+    where = [since(table.c.version, changed_since)]
     if search is not None:
         where.append(is_named(table, visible, search))
     if with_balance is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     false,
     func,
     select,
+    true,
     type_coerce,
 )
 
@@ -263,6 +264,28 @@ def receipts(
         visible,
         lambda table: of_visible_client(table.c.client_id, client, visible),
         lambda table: within_dates(table.c.issued_on, date_range),
+    )
+
+
+def receipts_of_practice(
+    _: object,
+    visible: Visibility,
+    date_range: DateRange | None = None,
+    changed_since: MaybeDeferred[str] | None = None,
+) -> Rows:
+    """Return all visible receipts. A receipt has the version of its payment."""
+
+    def has_changed(table: TableAlias[Receipt]) -> ColumnElement[bool]:
+        if changed_since is None:
+            return true()
+        payment = visible(Payment)
+        changed = select(payment.c.id).where(
+            visible.predicate_for(payment), since(payment.c.version, changed_since)
+        )
+        return table.c.payment_id.in_(changed)
+
+    return receipt_rows(
+        visible, lambda table: within_dates(table.c.issued_on, date_range), has_changed
     )
 
 

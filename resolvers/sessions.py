@@ -5,10 +5,13 @@ from typing import Any, Protocol
 from sqlalchemy import SQLColumnExpression, select
 
 from models import InvoiceLine, Session
+from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from planner.tables import Condition, RowOf, TableAlias
 from resolvers import invoices
+from resolvers.changed_since import since
+from resolvers.filters import DateRange, within_dates
 from resolvers.visibility import Visibility
 
 
@@ -19,8 +22,23 @@ class NamesSession(Protocol):
 
 
 def rows(visible: Visibility, *where: Condition[Session]) -> Rows:
+    """Return visible sessions, newest first."""
     table = visible(Session)
-    return Rows(table, [condition(table) for condition in where], (table.c.date, table.c.id))
+    conditions = [condition(table) for condition in where]
+    return Rows(table, conditions, (table.c.date, table.c.id), True, "session")
+
+
+def of_practice(
+    _: object,
+    visible: Visibility,
+    date_range: DateRange | None = None,
+    changed_since: MaybeDeferred[str] | None = None,
+) -> Rows:
+    return rows(
+        visible,
+        lambda table: within_dates(table.c.date, date_range),
+        lambda table: since(table.c.version, changed_since),
+    )
 
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:

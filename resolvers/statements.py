@@ -3,9 +3,11 @@
 from sqlalchemy import ColumnElement
 
 from models import Client, Invoice, Letterhead, Statement, StatementLine, Superbill
+from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from planner.tables import Condition, RowOf, TableAlias
+from resolvers.changed_since import since
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange, overlapping
 from resolvers.visibility import Visibility
@@ -30,6 +32,19 @@ def statements(
         visible,
         lambda table: of_visible_client(table.c.client_id, client, visible),
         lambda table: in_period(table, date_range),
+    )
+
+
+def of_practice(
+    _: object,
+    visible: Visibility,
+    date_range: DateRange | None = None,
+    changed_since: MaybeDeferred[str] | None = None,
+) -> Rows:
+    return rows(
+        visible,
+        lambda table: in_period(table, date_range),
+        lambda table: since(table.c.version, changed_since),
     )
 
 

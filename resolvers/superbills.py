@@ -7,9 +7,11 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select, union
 from billing.ledger.invoices import total
 from billing.superbills import head_gaps, line_gaps
 from models import Client, Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
+from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
 from planner.tables import Condition, RowOf, TableAlias
+from resolvers.changed_since import since
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange
 from resolvers.statements import in_period
@@ -50,6 +52,19 @@ def of_client(
         visible,
         lambda table: of_visible_client(table.c.client_id, client, visible),
         lambda table: in_period(table, date_range),
+    )
+
+
+def of_practice(
+    _: object,
+    visible: Visibility,
+    date_range: DateRange | None = None,
+    changed_since: MaybeDeferred[str] | None = None,
+) -> Rows:
+    return rows(
+        visible,
+        lambda table: in_period(table, date_range),
+        lambda table: since(table.c.version, changed_since),
     )
 
 

@@ -113,17 +113,17 @@ async def client_entries(
         facts = await read_practice_facts(conn, practice_id)
         async with entries_of_locked(context, conn, facts, client_id) as entries:
             yield entries
+        await entries.touched.stamp(conn, practice_id)
 
 
 @asynccontextmanager
 async def entries_of_locked(
     context: EntryContext, conn: AsyncConnection, facts: PracticeFacts, client_id: str
 ) -> AsyncIterator["ClientEntries"]:
-    """Yield the entries of a locked client, then stamp the versions and write the audit log."""
+    """Yield the entries of a locked client, then write the audit log."""
     ledger = await read_client_ledger(conn, facts, client_id)
     entries = ClientEntries(context, conn, facts, ledger)
     yield entries
-    await entries.touched.stamp(conn, facts.id)
     if entries.is_changed:
         await record(conn, context.actor, client_id, context.now())
 
@@ -144,7 +144,9 @@ async def new_practice(
         await write(conn, draft.operations)
         await record(conn, context.actor, None, stamp.now)
         facts = await read_practice_facts(conn, draft.practice_id)
-        yield PracticeEntries(context, conn, facts)
+        entries = PracticeEntries(context, conn, facts)
+        yield entries
+        await entries.touched.stamp(conn, draft.practice_id)
 
 
 @asynccontextmanager
@@ -157,16 +159,22 @@ async def practice_entries(
     async with context.turns.of(practice_id), context.engine.begin() as conn:
         await conn.execute(locked)
         facts = await read_practice_facts(conn, practice_id)
-        yield PracticeEntries(context, conn, facts)
+        entries = PracticeEntries(context, conn, facts)
+        yield entries
+        await entries.touched.stamp(conn, practice_id)
 
 
 @dataclass
 class Entries:
-    """The entries of a transaction. `change` is the effect of the latest entry."""
+    """The entries of a transaction. `change` is the effect of the latest entry.
+
+    The rows in `touched` get the practice's next version at the end of the transaction.
+    """
 
     context: EntryContext
     conn: AsyncConnection
     facts: PracticeFacts
+    touched: Touched = field(default_factory=Touched)
     is_changed: bool = False
     change: EntryChange = EntryChange.UNCHANGED
 
@@ -198,7 +206,7 @@ class ClientEntries(Entries):
         ledger: ClientLedger,
     ) -> None:
         super().__init__(context, conn, facts)
-        self.ledger, self.touched = ledger, Touched()
+        self.ledger = ledger
 
     async def enter(
         self, maker: ClientMaker[W], wanted: W, external: ExternalId | None = None
@@ -283,6 +291,7 @@ class PracticeEntries(Entries):
         async with self.context.turns.of(self.facts.id, client_id):
             await lock_client(self.conn, self.facts.id, client_id)
             async with entries_of_locked(self.context, self.conn, self.facts, client_id) as entries:
+                entries.touched = self.touched
                 yield entries
 
     def draft(self) -> Draft:
@@ -290,6 +299,7 @@ class PracticeEntries(Entries):
 
     async def complete(self, draft: Draft, kind: str, row_id: str) -> str:
         await write(self.conn, draft.operations)
+        self.touched.add(draft.operations)
         for operation in draft.operations:
             self.facts.apply(operation)
         persons: dict[str, Any] = {"client": (row_id, None), "contact": (None, row_id)}

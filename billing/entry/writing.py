@@ -1,6 +1,6 @@
 """The operations of entries, written in their order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -11,7 +11,18 @@ from billing.entry.errors import EntryError, EntryErrorCode
 from billing.entry.rows import Alteration, Deletion, Insertion, Operation
 from billing.ledger.hash_chain import CHAINED, NewRow
 from billing.ledger.versions import stamp_rows
-from models import Allocation, Invoice, LedgerEntry, Payment
+from models import (
+    Allocation,
+    Client,
+    ContactRight,
+    Invoice,
+    LedgerEntry,
+    Payment,
+    Row,
+    Session,
+    Statement,
+    Superbill,
+)
 
 
 async def write(conn: AsyncConnection, operations: Sequence[Operation]) -> None:
@@ -53,31 +64,30 @@ def condition(operation: Alteration | Deletion) -> ColumnElement[bool]:
     return and_(*(columns[name] == value for name, value in operation.key.items()))
 
 
-# The columns of a table that name an invoice and a payment.
-NAMES = {
-    Invoice: ("id", ""),
-    Payment: ("", "id"),
-    LedgerEntry: ("invoice_id", "payment_id"),
-    Allocation: ("invoice_id", "payment_id"),
+# The rows with a version that a row of a table changes, and the columns that name them.
+NAMES: Mapping[type[Row], Mapping[type[Row], str]] = {
+    **{table: {table: "id"} for table in (Client, Session, Invoice, Payment, Statement, Superbill)},
+    ContactRight: {Client: "client_id"},
+    # A session changes when it is invoiced, and when the invoice is voided.
+    LedgerEntry: {Invoice: "invoice_id", Payment: "payment_id", Session: "session_id"},
+    Allocation: {Invoice: "invoice_id", Payment: "payment_id"},
 }
 
 
 @dataclass
 class Touched:
-    """The invoices and payments that a transaction has changed, which get its version."""
+    """The rows that a transaction has changed, which get its version."""
 
-    invoices: set[str] = field(default_factory=set)
-    payments: set[str] = field(default_factory=set)
+    rows: dict[type[Row], set[str]] = field(default_factory=dict)
 
     def add(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
-            names = NAMES.get(operation.table, ("", ""))
             values = getattr(operation, "key", {}) | getattr(operation, "values", {})
-            for known, name in zip((self.invoices, self.payments), names, strict=True):
+            for table, name in NAMES.get(operation.table, {}).items():
                 if values.get(name) is not None:
-                    known.add(values[name])
+                    self.rows.setdefault(table, set()).add(values[name])
 
     async def stamp(self, conn: AsyncConnection, practice_id: str) -> None:
         """Set the practice's next version on the rows, at the end of the transaction."""
-        if self.invoices or self.payments:
-            await stamp_rows(conn, practice_id, self.invoices, self.payments)
+        if self.rows:
+            await stamp_rows(conn, practice_id, self.rows)

@@ -1,25 +1,35 @@
 """The writing of an import's rows in bulk, and the versions of the rows it has changed."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.entry.bulk import RowBatch, row_batch
 from billing.entry.writing import write
 from billing.imports.context import ImportContext
 from billing.imports.references import chunks
-from billing.ledger.versions import next_version
-from models import Client, ExternalReference, Invoice, Payment, bulk_insert
-
-# The kinds of records with versions of their rows.
-VERSIONED: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (Invoice, ("invoice", "opening_balance")),
-    (Payment, ("payment",)),
+from billing.ledger.versions import VERSIONED, next_version, set_version
+from models import (
+    Client,
+    ExternalReference,
+    Invoice,
+    Payment,
+    Row,
+    Session,
+    bulk_insert,
 )
+
+# The kinds of records whose rows have versions.
+KINDS: Mapping[type[Row], tuple[str, ...]] = {
+    Client: ("client",),
+    Session: ("session",),
+    Invoice: ("invoice", "opening_balance"),
+    Payment: ("payment",),
+}
 
 
 @dataclass
@@ -77,17 +87,20 @@ class RowWriter:
         """
         if not self.has_written:
             return
-        context = self.context
-        version = await next_version(self.conn, context.facts.id)
-        changed = context.touched.invoices, context.touched.payments
-        for (table, kinds), ids in zip(VERSIONED, changed, strict=True):
-            entered = select(ExternalReference.row_id).where(
-                ExternalReference.practice_id == context.facts.id,
-                ExternalReference.source == context.source,
-                ExternalReference.kind.in_(kinds),
-                ExternalReference.changed_at == context.now,
-            )
-            stamped = update(table).where(table.practice_id == context.facts.id)
-            await self.conn.execute(stamped.where(table.id.in_(entered)).values(version=version))
-            for some in chunks(sorted(ids)):
-                await self.conn.execute(stamped.where(table.id.in_(some)).values(version=version))
+        practice_id, touched = self.context.facts.id, self.context.touched.rows
+        version = await next_version(self.conn, practice_id)
+        for table in VERSIONED:
+            if table in KINDS:
+                entered = table.id.in_(self.entered(KINDS[table]))
+                await set_version(self.conn, table, practice_id, version, entered)
+            for some in chunks(sorted(touched.get(table, ()))):
+                await set_version(self.conn, table, practice_id, version, table.id.in_(some))
+
+    def entered(self, kinds: Sequence[str]) -> Select[str]:
+        """Select the rows of the records of these kinds that this import has entered or changed."""
+        return select(ExternalReference.row_id).where(
+            ExternalReference.practice_id == self.context.facts.id,
+            ExternalReference.source == self.context.source,
+            ExternalReference.kind.in_(kinds),
+            ExternalReference.changed_at == self.context.now,
+        )

@@ -1,17 +1,35 @@
-"""Versions of changes: each change of an invoice or a payment takes the practice's next version.
+"""Versions of changes: each change of a row takes the practice's next version.
 
 A reader that has seen a version has seen every change below it. A time can't guarantee that, since
 the row that is written first may be committed last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, case, func, or_, select, union, update
+from sqlalchemy import ScalarSelect, Subquery, case, func, or_, select, union, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import Allocation, Dispute, Invoice, Payment, PracticeVersion, Refund
+from models import (
+    Allocation,
+    Client,
+    Dispute,
+    Invoice,
+    Payment,
+    PracticeVersion,
+    Refund,
+    Row,
+    Session,
+    Statement,
+    Superbill,
+)
 from models.upsert import insert_into
+
+# The tables with versions. A receipt never changes: it has the version of its payment.
+VERSIONED: tuple[Any, ...] = (Client, Session, Invoice, Payment, Statement, Superbill)
+
+# The ids of changed rows, by their table.
+Changed = Mapping[type[Row], Iterable[str]]
 
 
 async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> None:
@@ -23,36 +41,28 @@ async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> Non
     version = await next_version(conn, practice_id)
     of_payment = affected_allocations(practice_id, payment_id)
     payments = select(of_payment.c.payment_id).where(of_payment.c.payment_id.is_not(None))
-    await conn.execute(
-        update(Payment)
-        .where(
-            Payment.practice_id == practice_id,
-            or_(Payment.id == payment_id, Payment.id.in_(payments)),
-        )
-        .values(version=version)
+    await set_version(
+        conn, Payment, practice_id, version, or_(Payment.id == payment_id, Payment.id.in_(payments))
     )
-    await conn.execute(
-        update(Invoice)
-        .where(
-            Invoice.practice_id == practice_id,
-            Invoice.id.in_(select(of_payment.c.invoice_id)),
-        )
-        .values(version=version)
-    )
+    invoices = select(of_payment.c.invoice_id)
+    await set_version(conn, Invoice, practice_id, version, Invoice.id.in_(invoices))
 
 
-async def stamp_rows(
-    conn: AsyncConnection, practice_id: str, invoice_ids: Iterable[str], payment_ids: Iterable[str]
-) -> None:
-    """Set the next version on changed invoices and payments, at the end of a transaction."""
+async def stamp_rows(conn: AsyncConnection, practice_id: str, changed: Changed) -> None:
+    """Set the next version on changed rows, at the end of a transaction."""
     version = await next_version(conn, practice_id)
-    changed: tuple[tuple[Any, Iterable[str]], ...] = (
-        (Invoice, invoice_ids),
-        (Payment, payment_ids),
-    )
-    for table, ids in changed:
-        condition = table.practice_id == practice_id, table.id.in_(sorted(ids))
-        await conn.execute(update(table).where(*condition).values(version=version))
+    for table in VERSIONED:
+        ids = sorted(changed.get(table, ()))
+        if ids:
+            await set_version(conn, table, practice_id, version, table.id.in_(ids))
+
+
+async def set_version(
+    conn: AsyncConnection, table: Any, practice_id: str, version: int, *which: Any
+) -> None:
+    """Set a version on the rows of a table that a condition selects."""
+    rows = update(table).where(table.practice_id == practice_id, *which)
+    await conn.execute(rows.values(version=version))
 
 
 async def next_version(conn: AsyncConnection, practice_id: str) -> int:
@@ -60,26 +70,25 @@ async def next_version(conn: AsyncConnection, practice_id: str) -> int:
 
     An import may bring rows with versions that the counter has not reached.
     """
-    highest = case(
-        (
-            highest_of(Payment, practice_id) > highest_of(Invoice, practice_id),
-            highest_of(Payment, practice_id),
-        ),
-        else_=highest_of(Invoice, practice_id),
+    first = insert_into(conn, PracticeVersion).values(
+        practice_id=practice_id, version=highest_version(practice_id) + 1
     )
-    first = insert_into(conn, PracticeVersion).values(practice_id=practice_id, version=highest + 1)
-    last = PracticeVersion.version
+    last, least = PracticeVersion.version, first.excluded.version
     counted_up = first.on_conflict_do_update(
         index_elements=["practice_id"],
-        set_={"version": case((last > highest, last), else_=highest) + 1},
+        set_={"version": case((last >= least, last + 1), else_=least)},
     )
     return int((await conn.execute(counted_up.returning(last))).scalar_one())
 
 
-def highest_of(table: type[Invoice | Payment], practice_id: str) -> ColumnElement[int]:
+def highest_version(practice_id: str) -> ScalarSelect[int]:
     """Return the highest version of the practice's rows; 0 where none has one."""
-    highest = select(func.max(table.version)).where(table.practice_id == practice_id)
-    return func.coalesce(highest.scalar_subquery(), 0)
+    each = (
+        select(func.max(table.version).label("version")).where(table.practice_id == practice_id)
+        for table in VERSIONED
+    )
+    highest = union_all(*each).subquery()
+    return select(func.coalesce(func.max(highest.c.version), 0)).scalar_subquery()
 
 
 def affected_allocations(practice_id: str, payment_id: str) -> Subquery:

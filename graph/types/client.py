@@ -18,11 +18,13 @@ from graph.types.payment import Payment, Receipt
 from graph.types.payment_method import PaymentMethod
 from graph.types.practice import (
     Begun,
+    DocumentPeriod,
     InvoicesOrder,
     Issued,
     PastDue,
     PaymentStatuses,
     Practice,
+    ReceiptDays,
     Statuses,
     practice,
 )
@@ -116,14 +118,6 @@ class Balance:
     )
 
 
-Period = Annotated[
-    DateRange | None,
-    strawberry.argument(
-        description="Only documents with a period that includes at least one of these days."
-    ),
-]
-
-
 @strawberry.type(
     description="A person in therapy, with their bills and payments. All data of a client needs"
     " `billing:read`; some fields need another scope as well."
@@ -193,13 +187,13 @@ class Client(Node):
 
     statements: Connection[Statement] = connection(
         statement_rows.statements,
-        filters={"date_range": Period},
+        filters={"date_range": DocumentPeriod},
         description="Statements, newest first.",
     )
 
     superbills: Connection[Superbill] = connection(
         superbills.of_client,
-        filters={"date_range": Period},
+        filters={"date_range": DocumentPeriod},
         description="Superbills, newest first.",
     )
 
@@ -217,12 +211,7 @@ class Client(Node):
 
     receipts: Connection[Receipt] = connection(
         receipts_of_client,
-        filters={
-            "date_range": Annotated[
-                DateRange | None,
-                strawberry.argument(description="Only receipts issued on these days."),
-            ]
-        },
+        filters={"date_range": ReceiptDays},
         description="Receipts, newest first.",
     )
 

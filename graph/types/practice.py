@@ -13,11 +13,13 @@ from graph.mutations.inputs import DateRange, InvoiceOrder
 from graph.node import Node, identity
 from graph.scalars import CurrencyCode
 from graph.types.account_history import AccountHistoryConnection
-from graph.types.invoice import Invoice
+from graph.types.invoice import Invoice, Session
 from graph.types.money import Money
-from graph.types.payment import Payment
+from graph.types.payment import Payment, Receipt
 from graph.types.provider import Address, Clinician, address
 from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
+from graph.types.statement import Statement
+from graph.types.superbill import Superbill
 from models import EntryKind
 from planner.sources import (
     Embedded,
@@ -39,6 +41,10 @@ from resolvers import (
     viewer_fields,
 )
 from resolvers import online_payments as online_payment_rows
+from resolvers import sessions as session_rows
+from resolvers import statements as statement_rows
+from resolvers import superbills as superbill_rows
+from resolvers.payments import receipts_of_practice
 
 WHOLE_PRACTICE = 500
 
@@ -69,6 +75,15 @@ PastDue = Annotated[
         " dashboard's list of the whole practice, this filter costs 0.07 for each invoice of the"
         " practice."
     ),
+]
+DocumentPeriod = Annotated[
+    DateRange | None,
+    strawberry.argument(
+        description="Only documents with a period that includes at least one of these days."
+    ),
+]
+ReceiptDays = Annotated[
+    DateRange | None, strawberry.argument(description="Only receipts issued on these days.")
 ]
 Therapist = Annotated[
     strawberry.ID | None,
@@ -154,9 +169,9 @@ class Practice(Node):
     )
     version: str | None = field(
         ViewerField(changed_since.of_practice),
-        description="The current version of the practice's invoices and payments, to be passed as"
-        " `changedSince` in the next query. Every change that this response does not include has a"
-        " higher version, regardless of when the change began. Only for dashboards; null for other"
+        description="The current version of the practice's data, to be passed as `changedSince` in"
+        " the next query. Every change that this response does not include has a higher version,"
+        " regardless of when the change began. Only for dashboards and integrations; null for other"
         " viewers.",
     )
 
@@ -181,6 +196,44 @@ class Practice(Node):
         filters={"date_range": Begun, "status": PaymentStatuses, "changed_since": ChangedSince},
         description="All payments that the viewer has access to, newest first; at most 500 per"
         " page.",
+    )
+
+    sessions: Connection[Session] = connection(
+        session_rows.of_practice,
+        most=WHOLE_PRACTICE,
+        filters={
+            "date_range": Annotated[
+                DateRange | None,
+                strawberry.argument(description="Only sessions of these days."),
+            ],
+            "changed_since": ChangedSince,
+        },
+        description="All sessions that the viewer has access to, newest first; at most 500 per"
+        " page. A session also changes when it is invoiced, and when the invoice is voided.",
+    )
+
+    statements: Connection[Statement] = connection(
+        statement_rows.of_practice,
+        most=WHOLE_PRACTICE,
+        filters={"date_range": DocumentPeriod, "changed_since": ChangedSince},
+        description="All statements that the viewer has access to, newest first; at most 500 per"
+        " page.",
+    )
+
+    superbills: Connection[Superbill] = connection(
+        superbill_rows.of_practice,
+        most=WHOLE_PRACTICE,
+        filters={"date_range": DocumentPeriod, "changed_since": ChangedSince},
+        description="All superbills that the viewer has access to, newest first; at most 500 per"
+        " page.",
+    )
+
+    receipts: Connection[Receipt] = connection(
+        receipts_of_practice,
+        most=WHOLE_PRACTICE,
+        filters={"date_range": ReceiptDays, "changed_since": ChangedSince},
+        description="All receipts that the viewer has access to, newest first; at most 500 per"
+        " page. A receipt counts as changed when its payment changes, as by a refund.",
     )
 
     ledger: AccountHistoryConnection = connection(

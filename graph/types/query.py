@@ -9,7 +9,7 @@ from graph.connections import Connection, connection
 from graph.mutations.inputs import ClientOrder
 from graph.node import Node
 from graph.types.client import Client
-from graph.types.practice import WHOLE_PRACTICE, Practice, practice
+from graph.types.practice import WHOLE_PRACTICE, ChangedSince, Practice, practice
 from graph.types.sign_in import Identity, SignIn
 from models import Scope, ViewerKind
 from planner.sources import (
@@ -121,6 +121,7 @@ class Query:
                     description="The sort order; sorting by NAME needs `phi:read`."
                 ),
             ],
+            "changed_since": ChangedSince,
         },
         description="All clients that the viewer has access to, sorted by name by default; at most"
         " 500 per page.",

@@ -274,6 +274,7 @@ TABLES = {
                 "search": text_filter("search"),
                 "withBalance": Filter("withBalance", "Boolean", flag),
                 "isArchived": Filter("isArchived", "Boolean", flag),
+                "changedSince": text_filter("changedSince"),
             },
             fixed="orderBy: {field: CREATED}",
         ),

@@ -1,6 +1,7 @@
 """Changes since a version: a reader misses none, despite concurrent writers."""
 
 import asyncio
+import datetime as dt
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -8,12 +9,18 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from sqlalchemy import select
 
+from billing.entry.documents import SharedDocument, share_document
+from billing.entry.invoices import InvoiceVoid, NewInvoice, NewLine, issue_invoice, void_invoice
+from billing.entry.outside_payments import OutsidePayment, record_payment
+from billing.entry.statements import StatementPeriod, issue_statement
+from billing.entry.superbills import SuperbillRequest, issue_superbill
 from identity.tokens import Subject
-from models import READ_SCOPES, Payment
+from models import READ_SCOPES, DocumentKind, Payment, PaymentMethodKind, Receipt
 from tests.support.demo_server import PROJECT
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
 from tests.support.portal import Portal, served
+from tests.support.programs import Program, key
 from tests.support.reversals import refunded_there
 
 pytestmark = pytest.mark.twins(1)
@@ -159,3 +166,84 @@ async def test_invalid_version_is_refused(portal: Portal, wrong: str) -> None:
 async def test_versions_are_null_for_clients(portal: Portal) -> None:
     answer = (await portal.ask("{ practice { version } }", await portal.token())).json()
     assert answer["data"]["practice"]["version"] is None
+
+
+# -- every list ------------------------------------------------------------------------------------
+
+LISTS = ("invoices", "payments", "sessions", "statements", "superbills", "receipts")
+LISTED = "(changedSince: $since, first: 500) { nodes { id } }"
+EVERYTHING = f"""query Changed($since: String) {{
+    clients(changedSince: $since, orderBy: {{field: CREATED}}) {{ nodes {{ id }} }}
+    practice {{ version {" ".join(f"{name}{LISTED}" for name in LISTS)} }} }}"""
+
+
+@pytest.fixture
+async def program(portal: Portal) -> Program:
+    return await Program.of_new_practice(portal, 1)
+
+
+async def all_changes(program: Program, version: str | None) -> tuple[str, set[str]]:
+    """Return the current version, and the ids of the rows of all lists that have changed."""
+    answer = (await program.answer(EVERYTHING, since=version))["data"]
+    lists = [answer["clients"], *(answer["practice"][name] for name in LISTS)]
+    return answer["practice"]["version"], {node["id"] for one in lists for node in one["nodes"]}
+
+
+async def test_each_entry_changes_its_rows_alone(program: Program) -> None:
+    desk, client = program.desk, f"cli_{program.desk.client_id}"
+    version, found = await all_changes(program, None)
+    assert found == {client}
+
+    async def changed() -> set[str]:
+        nonlocal version
+        version, found = await all_changes(program, version)
+        return found
+
+    session = await desk.session()
+    assert await changed() == {f"ses_{session}"}
+    line = NewLine(session_id=session)
+    invoice = await desk.enter(issue_invoice, NewInvoice([line], is_shared=False))
+    assert await changed() == {f"inv_{invoice}", f"ses_{session}"}
+    await desk.enter(share_document, SharedDocument(DocumentKind.INVOICE, invoice))
+    assert await changed() == {f"inv_{invoice}"}
+    today = desk.clock.time.date()
+    payment = await desk.enter(record_payment, OutsidePayment(PaymentMethodKind.CASH, 15_000))
+    (receipt,) = await desk.rows(Receipt)
+    paid = {f"pmt_{payment}", f"rct_{receipt['id']}"}
+    assert await changed() == paid | {f"inv_{invoice}"}
+    await desk.enter(void_invoice, InvoiceVoid(invoice))
+    assert await changed() == paid | {f"inv_{invoice}", f"ses_{session}"}
+    last_month = dt.date(2026, 2, 1), dt.date(2026, 2, 28)
+    statement = await desk.enter(issue_statement, StatementPeriod(*last_month, is_shared=False))
+    assert await changed() == {f"stm_{statement}"}
+    await desk.enter(share_document, SharedDocument(DocumentKind.STATEMENT, statement))
+    assert await changed() == {f"stm_{statement}"}
+    request = SuperbillRequest(today, today, desk.clinician_id)
+    superbill = await desk.enter(issue_superbill, request)
+    assert await changed() == {f"sbl_{superbill}"}
+    assert await changed() == set()
+
+
+async def test_each_change_of_a_client_is_one(program: Program) -> None:
+    client = f"cli_{program.desk.client_id}"
+    contact = {"externalId": key("p-1"), "name": "Pat Prieto", "email": "pat@example.com"}
+    rights = {"relation": "PARENT", "seesDocuments": True, "canPay": True}
+    link = {"client": program.client} | contact | rights
+    gone = {"client": program.client, "contact": key("p-1")}
+    version, _ = await all_changes(program, None)
+    for field, input in (
+        ("linkContact", link),
+        ("unlinkContact", gone),
+        ("archiveClient", {"client": program.client}),
+    ):
+        entered = await program.enter(field, input)
+        assert entered["change"] == "CHANGED" or field == "linkContact", entered
+        version, found = await all_changes(program, version)
+        assert found == {client}, field
+    added = await program.enter(
+        "upsertClient",
+        {"externalId": key("c-1"), "name": "Zoë"},
+        "... on ClientEntered { client { id } }",
+    )
+    _, found = await all_changes(program, version)
+    assert found == {added["client"]["id"]}

@@ -225,9 +225,13 @@ def test_null_variable_is_no_filter() -> None:
 # Arguments that choose a page, and arguments that find rows without an index.
 PAGE = {"first", "after", "last", "before", "orderBy"}
 LOOKED_FOR = {
-    "Query.clients": {"search", "isArchived"},
+    "Query.clients": {"search", "isArchived", "changedSince"},
     "Practice.invoices": {"dateRange", "clinicianId", "changedSince"},
     "Practice.payments": {"dateRange", "status", "changedSince"},
+    "Practice.sessions": {"dateRange", "changedSince"},
+    "Practice.statements": {"dateRange", "changedSince"},
+    "Practice.superbills": {"dateRange", "changedSince"},
+    "Practice.receipts": {"dateRange", "changedSince"},
     "Practice.ledger": {"dateRange", "kind"},
     "Practice.revenue": {"dateRange", "groupBy", "clinicianId"},
     "Practice.aging": {"asOf", "clinicianId"},

@@ -28,6 +28,7 @@ INVOICES = {
 }
 STATEMENTS = Order("statement", lambda row: (row.issued_on, row.serial), (day, int))
 SUPERBILLS = Order("superbill", lambda row: (row.issued_on, row.serial), (day, int))
+SESSIONS = Order("session", lambda row: (row.date, row.id), (day, identifier))
 HISTORY = Order("history", lambda entry: (entry.date, entry.id), (day, identifier))
 PAYMENTS = Order("payment", lambda row: (row.created_on, row.id), (day, identifier))
 ACCESS = Order("access", lambda row: (row.id,), (identifier,))
@@ -63,12 +64,13 @@ class Query(Shown):
         with_balance: bool | None,
         is_archived: bool | None,
         order_by: Any,
+        changed_since: str | None,
         **page: Any,
     ) -> Connection:
         seen = self.world.clients()
         chosen = [
             client
-            for client in seen
+            for client in changed(seen, changed_since)
             if (search is None or is_named(client.name, search))
             and with_balance in (None, money.balance(self.world, client.id) != 0)
             and is_archived in (None, client.archived_on is not None)
@@ -121,6 +123,42 @@ class Practice(Shown):
         seen = [one for one in world.where(models.Payment) if world.sees(one.client_id)]
         seen = changed(seen, changed_since)
         return listed_payments(world, seen, most=WHOLE_PRACTICE, **given)
+
+    def sessions(self, date_range: Any, changed_since: str | None, **page: Any) -> Connection:
+        world, within = self.world, overlapping(date_range)
+        seen = [one for one in world.where(models.Session) if world.opens(one.client_id)]
+        chosen = [one for one in changed(seen, changed_since) if within(one.date, one.date)]
+        return Connection(world, chosen, SESSIONS, **page, most=WHOLE_PRACTICE)
+
+    def statements(self, date_range: Any, changed_since: str | None, **page: Any) -> Connection:
+        chosen = self.of_period(models.Statement, date_range, changed_since)
+        return Connection(self.world, chosen, STATEMENTS, **page, most=WHOLE_PRACTICE)
+
+    def superbills(self, date_range: Any, changed_since: str | None, **page: Any) -> Connection:
+        chosen = self.of_period(models.Superbill, date_range, changed_since)
+        return Connection(self.world, chosen, SUPERBILLS, **page, most=WHOLE_PRACTICE)
+
+    def receipts(self, date_range: Any, changed_since: str | None, **page: Any) -> Connection:
+        world, within = self.world, overlapping(date_range)
+        payments = changed(world.where(models.Payment), changed_since)
+        paid = {one.id for one in payments}
+        chosen = [
+            one
+            for one in world.where(models.Receipt)
+            if world.opens(one.client_id)
+            and one.payment_id in paid
+            and within(one.issued_on, one.issued_on)
+        ]
+        return Connection(world, chosen, RECEIPTS, **page, most=WHOLE_PRACTICE)
+
+    def of_period(
+        self, model: type[models.Row], date_range: Any, changed_since: str | None
+    ) -> list[Any]:
+        """Return the documents of a period that the viewer may read."""
+        within = overlapping(date_range)
+        seen = [one for one in self.world.where(model) if self.world.reads(one)]
+        found = changed(seen, changed_since)
+        return [one for one in found if within(one.period_start, one.period_end)]
 
     def ledger(self, date_range: Any, kind: Any, **page: Any) -> Connection:
         within = overlapping(date_range)

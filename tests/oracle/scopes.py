@@ -27,7 +27,12 @@ BILLING, PHI = Scope.BILLING_READ, Scope.PHI_READ
 OPEN: Mapping[str, frozenset[str]] = {
     "Query": frozenset({"client", "clients"}),
     "Viewer": frozenset({"clients"}),
-    "Practice": frozenset({"invoices", "payments", "ledger", "revenue", "aging"}),
+    "Practice": frozenset(
+        {
+            *("invoices", "payments", "sessions", "statements", "superbills", "receipts"),
+            *("ledger", "revenue", "aging"),
+        }
+    ),
     # The fields that return these types may need scopes.
     **dict.fromkeys(
         (
@@ -39,7 +44,12 @@ OPEN: Mapping[str, frozenset[str]] = {
 }
 SUMS = frozenset({"RevenuePeriod", "Aging"})
 # The relation between a therapist and a client; only its cost and its client are billing.
-CARE = frozenset({"Session", "SuperbillLine", "Diagnosis", "Completeness", "SuperbillGap"})
+CARE = frozenset(
+    {
+        *("Session", "SessionConnection", "SessionEdge"),
+        *("SuperbillLine", "Diagnosis", "Completeness", "SuperbillGap"),
+    }
+)
 COSTS = frozenset({"fee", "paid", "client", "invoice"})
 # Fields of bills that are health information too.
 HEALTH: Mapping[str, frozenset[str]] = {
@@ -62,6 +72,8 @@ def of_field(type_: str, field: str) -> frozenset[Scope]:
         return frozenset({Scope.AGGREGATES_READ})
     if type_ == "DocumentLink":
         return frozenset({Scope.DOCUMENTS_READ, PHI})
+    if (type_, field) == ("Practice", "sessions"):
+        return frozenset({PHI})
     if type_ in CARE:
         return frozenset({PHI, BILLING} if field in COSTS else {PHI})
     found = {BILLING}

@@ -320,8 +320,9 @@ async def test_every_personal_field_is_entered(portal: Paying) -> None:
             inner = " ".join(f"a{number}: {one}" for number, one in enumerate(selected))
             amount = {"expectedAmount": {"amount": "1.00", "currency": "USD"}}
             given = {"input": PAY | amount} if root == "mutation" else {}
-            answer = await portal.ask(f"{root} ({declared}) {{ {inner} }}", token, **given)
-            assert answer.json()["data"], answer.text
+            variables = f"({declared})" if "$" in inner else ""
+            answer = await portal.ask(f"{root} {variables} {{ {inner} }}", token, **given)
+            assert answer.json().get("data"), answer.text
     await portal.read_audit.flush()
     entries = await portal.all(AccessEntry)
     recorded = set().union(*(entry.fields for entry in entries))

@@ -329,6 +329,28 @@ WRITTEN |= {
         f" last: payments(last: 2) {{ nodes {{ id }} {PAGE} }} }} }}",
         {},
     ),
+    "all sessions of the practice": (
+        "query ($since: String) { practice { sessions(first: 500) { totalCount nodes { id date"
+        f" invoice {{ id }} }} }} last: sessions(last: 2) {{ nodes {{ id }} {PAGE} }}"
+        ' changed: sessions(changedSince: $since, dateRange: {gte: "2026-02-01"})'
+        " { nodes { id } } } }",
+        {"since": "3"},
+    ),
+    "all documents of the practice": (
+        "query ($since: String, $range: DateRange) { practice {"
+        " statements(first: 500) { totalCount nodes { id number } }"
+        " superbills(dateRange: $range) { totalCount nodes { id } }"
+        f" receipts(last: 3) {{ totalCount nodes {{ id paidOn }} {PAGE} }}"
+        " newStatements: statements(changedSince: $since, dateRange: $range) { nodes { id } }"
+        " newSuperbills: superbills(changedSince: $since) { nodes { id } }"
+        " newReceipts: receipts(changedSince: $since) { nodes { id } } } }",
+        {"since": "3", "range": {"gte": "2026-02-01"}},
+    ),
+    "clients that have changed": (
+        "query ($since: String) { clients(changedSince: $since, orderBy: {field: CREATED})"
+        " { totalCount nodes { id } } }",
+        {"since": "3"},
+    ),
     "the clients in sight, by name": (
         f"{{ clients {{ totalCount edges {{ cursor node {{ id name }} }} {PAGE} }} }}",
         {},

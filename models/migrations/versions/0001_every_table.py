@@ -218,6 +218,7 @@ def upgrade() -> None:
         sa.Column("clinician_id", ID, nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("archived_on", sa.Date(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=True),
         *address(),
         address_is_whole(),
         *address_check("email"),
@@ -232,6 +233,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_client_practice_id_folded_name_id", "client", ["practice_id", "folded_name", "id"]
     )
+    op.create_index("ix_client_practice_id_version", "client", ["practice_id", "version"])
     create_table(
         "printed_document",
         sa.Column("practice_id", ID, nullable=False),
@@ -426,6 +428,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("service_code", sa.Text(), nullable=True),
         sa.Column("fee_minor", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("fee_minor >= 0", name="fee_positive"),
         refers("client", "client_id"),
         refers("clinician", "clinician_id"),
@@ -437,6 +440,8 @@ def upgrade() -> None:
         "session",
         ["practice_id", "client_id", "date", "id"],
     )
+    op.create_index("ix_session_practice_id_date_id", "session", ["practice_id", "date", "id"])
+    op.create_index("ix_session_practice_id_version", "session", ["practice_id", "version"])
     create_table(
         "statement",
         *key(),
@@ -453,6 +458,7 @@ def upgrade() -> None:
         sa.Column("paid_minor", sa.BigInteger(), nullable=False),
         sa.Column("ending_minor", sa.BigInteger(), nullable=False),
         sa.Column("shared_at", Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "ending_minor = beginning_minor + invoiced_minor - paid_minor", name="sum"
         ),
@@ -467,6 +473,12 @@ def upgrade() -> None:
         "statement",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
+    op.create_index(
+        "ix_statement_practice_id_issued_on_serial",
+        "statement",
+        ["practice_id", "issued_on", "serial"],
+    )
+    op.create_index("ix_statement_practice_id_version", "statement", ["practice_id", "version"])
     create_table(
         "stripe_customer",
         *key(),
@@ -499,6 +511,7 @@ def upgrade() -> None:
         sa.Column("period_start", sa.Date(), nullable=False),
         sa.Column("period_end", sa.Date(), nullable=False),
         sa.Column("shared_at", Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=True),
         *address(),
         address_is_whole(),
         sa.CheckConstraint("period_start <= period_end", name="period_in_order"),
@@ -512,6 +525,12 @@ def upgrade() -> None:
         "superbill",
         ["practice_id", "client_id", "issued_on", "serial"],
     )
+    op.create_index(
+        "ix_superbill_practice_id_issued_on_serial",
+        "superbill",
+        ["practice_id", "issued_on", "serial"],
+    )
+    op.create_index("ix_superbill_practice_id_version", "superbill", ["practice_id", "version"])
     create_table(
         "token",
         *key(),
@@ -877,6 +896,9 @@ def upgrade() -> None:
         "ix_receipt_practice_id_client_id_issued_on_serial",
         "receipt",
         ["practice_id", "client_id", "issued_on", "serial"],
+    )
+    op.create_index(
+        "ix_receipt_practice_id_issued_on_serial", "receipt", ["practice_id", "issued_on", "serial"]
     )
     create_table(
         "refund",

@@ -33,6 +33,7 @@ from tests.support.practices.random_values import TODAY
 ORDERS = {
     "statements": "statement",
     "superbills": "superbill",
+    "sessions": "session",
     "accountHistory": "history",
     "ledger": "history",
     "payments": "payment",
@@ -174,6 +175,7 @@ class Arguments(Choices):
             "search": self.one(self.pool.searches) if told and self.chance(50) else None,
             "withBalance": self.one([True, False]) if self.chance(30) else None,
             "isArchived": self.one([True, False]) if self.chance(30) else None,
+            "changedSince": self.version() if self.chance(25) else None,
             "orderBy": order_by or self.one([None, {}]),
             **self.page(self.pool.cursors[CLIENT_ORDERS[by]], nested=False, most=500),
         }

@@ -28,6 +28,7 @@ from tests.oracle.clients import (
     INVOICES,
     PAYMENTS,
     RECEIPTS,
+    SESSIONS,
     STATEMENTS,
     SUPERBILLS,
 )
@@ -122,6 +123,7 @@ def pool(comparison: Comparison, who: str) -> Pool:
         (SUPERBILLS, of(Superbill)),
         (PAYMENTS, of(Payment)),
         (RECEIPTS, of(Receipt)),
+        (SESSIONS, of(Session)),
         (ACCESS, of(AccessEntry)),
         (HISTORY, [entry for id_ in seen for entry in entries(world, id_)]),
     ]
