@@ -18,7 +18,8 @@ import orjson
 
 from bench import statements
 from billing.ledger.periods import Period, split_into_periods
-from identity.tokens import hashed, is_well_formed
+from identity.token_keys import hashed
+from identity.tokens import is_well_formed
 from models import ViewerKind
 
 Scope = dict[str, Any]

@@ -13,11 +13,19 @@ class FieldKeys:
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
+        self.newest = Fernet(keys[0]) if keys else None
         self.fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
 
     def encrypted(self, text: str) -> bytes:
         assert self.fernet is not None
         return self.fernet.encrypt(text.encode())
+
+    def is_newest(self, encrypted: bytes) -> bool:
+        """Return whether the first key encrypted a text."""
+        try:
+            return self.newest is not None and bool(self.newest.decrypt(encrypted))
+        except InvalidToken:
+            return False
 
     def read(self, encrypted: bytes) -> str | None:
         """Return the decrypted text, or None if no key fits."""

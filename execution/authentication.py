@@ -18,8 +18,9 @@ from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
 from execution.bounded_queue import BoundedQueue
+from identity.token_keys import TokenKeys
 from identity.token_usage import TokenUsage
-from identity.tokens import IDLE, has_address, hashed, is_valid_token, is_well_formed
+from identity.tokens import IDLE, has_address, is_valid_token, is_well_formed
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import SERVER, Reads, Statement
@@ -36,9 +37,9 @@ LOOKED_UP_AT_ONCE, LOOKED_UP, WAIT_S = 4, 500, 5
 
 @dataclass(frozen=True)
 class PresentedToken:
-    """A token's hash or id, and the time of the request."""
+    """A token's id or its hashes, one for each key, and the time of the request."""
 
-    name: str
+    names: Sequence[str]
     now: dt.datetime
 
 
@@ -54,9 +55,12 @@ class CachedSession:
 class Authenticator:
     """Looks up viewers by their tokens: in a statement of its own, or together with a read."""
 
-    def __init__(self, reads: Reads, key: str, token_usage: TokenUsage | None = None) -> None:
-        self.reads, self.key, self.uses = reads, key, token_usage
-        self.by_hash, self.by_id, self.again = token_statements(reads.dialect)
+    def __init__(
+        self, reads: Reads, keys: TokenKeys, token_usage: TokenUsage | None = None
+    ) -> None:
+        self.reads, self.keys, self.uses = reads, keys, token_usage
+        self.by_hash = statement_by_hash(reads.dialect, len(keys.each))
+        self.by_id, self.again = token_statements(reads.dialect)
         self.last: FairCache[bytes, CachedSession] = FairCache(REMEMBERED)
         # Limits look-ups of invalid tokens, which anybody can send.
         self.unknown = BoundedQueue(
@@ -67,14 +71,18 @@ class Authenticator:
         """Return the bearer of a token that is known, not revoked, not expired and not idle."""
         if not is_well_formed(token):
             return None
-        name, key = hashed(token, self.key), digest(token)
+        names, key = self.keys.hashes(token), digest(token)
         is_known = self.last.recall(key) is not None
         self.last.forget(key)
         async with nullcontext() if is_known else self.unknown.place(""):
-            row = await self.row(self.by_hash, name, now)
-        if row is None:
+            found = await self.row(self.by_hash, names, now)
+        if found is None:
             return None
-        return self.last.keep(key, CachedSession(name, row, self.viewer_in_row(row, now))).viewer
+        name, row = found[0], tuple(found[1:])
+        viewer = self.viewer_in_row(row, now)
+        if name != names[0] and self.uses is not None:
+            self.uses.replace_hash(viewer.practice_id, viewer.token_id, name, names[0])
+        return self.last.keep(key, CachedSession(name, row, viewer)).viewer
 
     def cached_session(self, token: str) -> CachedSession | None:
         """Return the bearer found at the last look-up of the token, if cached."""
@@ -88,7 +96,7 @@ class Authenticator:
         Return None if the token is no longer valid or belongs to another viewer.
         """
         plan = self.again[session.viewer.kind]
-        look_up = plan.sql, self.values(plan, session.name, now)
+        look_up = plan.sql, self.values(plan, [session.name], now)
         row = await self.reads.row_and_value(look_up, asked, session.viewer.caller)
         if row is None or row[:-1] != session.row:
             return None
@@ -97,14 +105,14 @@ class Authenticator:
 
     async def by_token_id(self, token_id: str, now: dt.datetime) -> Viewer | None:
         """Return the bearer of the token with this id, while the token is valid."""
-        row = await self.row(self.by_id, token_id, now)
+        row = await self.row(self.by_id, [token_id], now)
         return self.viewer_in_row(row, now) if row else None
 
-    async def row(self, plan: Plan, name: str, now: dt.datetime) -> Sequence[Any] | None:
-        return await self.reads.row(plan.sql, self.values(plan, name, now), SERVER)
+    async def row(self, plan: Plan, names: Sequence[str], now: dt.datetime) -> Sequence[Any] | None:
+        return await self.reads.row(plan.sql, self.values(plan, names, now), SERVER)
 
-    def values(self, plan: Plan, name: str, now: dt.datetime) -> list[Any]:
-        return plan.values(PresentedToken(name, now))
+    def values(self, plan: Plan, names: Sequence[str], now: dt.datetime) -> list[Any]:
+        return plan.values(PresentedToken(names, now))
 
     def viewer_in_row(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
         """Return the viewer in a row, and record the use of the token."""
@@ -125,24 +133,40 @@ def from_token(read: Callable[[PresentedToken], Any]) -> Deferred[Any]:
 
 
 @cache
-def token_statements(dialect: Dialect) -> tuple[Plan, Plan, Mapping[ViewerKind, Plan]]:
-    """Return the statements that find a token: by its hash, by its id, and by its hash for one kind
-    of viewer. They are compiled once in a process.
+def token_statements(dialect: Dialect) -> tuple[Plan, Mapping[ViewerKind, Plan]]:
+    """Return the statements that find a token: by its id, and by its stored hash for one kind of
+    viewer. They are compiled once in a process.
     """
-    again = {kind: token_statement(dialect, "hash", Text(), kind) for kind in ViewerKind}
-    return token_statement(dialect, "hash", Text()), token_statement(dialect, "id", ID), again
+    again = {
+        kind: compile_plan(token_statement("hash", [name_at(0, Text())], kind), dialect)
+        for kind in ViewerKind
+    }
+    return compile_plan(token_statement("id", [name_at(0, ID)]), dialect), again
+
+
+@cache
+def statement_by_hash(dialect: Dialect, key_count: int) -> Plan:
+    """Return the statement that finds a token by its hash with any of the keys. Its row begins with
+    the stored hash.
+    """
+    names = [name_at(index, Text()) for index in range(key_count)]
+    return compile_plan(token_statement("hash", names, with_hash=True), dialect)
+
+
+def name_at(index: int, type_: TypeEngine[str]) -> Any:
+    return bind(from_token(lambda presented: presented.names[index]), type_)
 
 
 def token_statement(
-    dialect: Dialect, column: str, type_: TypeEngine[str], kind: ViewerKind | None = None
-) -> Plan:
+    column: str, names: Sequence[Any], kind: ViewerKind | None = None, *, with_hash: bool = False
+) -> Select[Any]:
     """Return the statement that finds a valid token, for one kind of viewer if given."""
-    name = bind(from_token(lambda presented: presented.name), type_)
     now = bind(from_token(lambda presented: presented.now), Instant())
     idle_since = bind(from_token(lambda presented: presented.now - IDLE), Instant())
     token, practice = Token.__table__.alias("token"), Practice.__table__.alias("practice")
-    statement = (
+    statement: Select[Any] = (
         select(
+            *([token.c.hash] if with_hash else []),
             token.c.kind,
             cast(token.c.practice_id, Text),
             cast(token.c.id, Text),
@@ -157,14 +181,14 @@ def token_statement(
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
         .where(
-            token.c[column] == name,
+            token.c[column].in_(names) if len(names) > 1 else token.c[column] == names[0],
             is_valid_token(token, now, idle_since),
             has_address(token, kind),
         )
     )
     if kind is not None:
         statement = statement.where(token.c.kind == constant(kind))
-    return compile_plan(statement, dialect)
+    return statement
 
 
 def sole_client(token: Any, kind: ViewerKind | None) -> Any:

@@ -1,16 +1,17 @@
 """Tokens: their text, their hash, and how they are issued and revoked."""
 
 import datetime as dt
-import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, insert, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity.token_keys import hashed, keyed_digest
 from models import Client, Contact, Row, Scope, Token, ViewerKind
 from models.ids import new_id
 
@@ -38,7 +39,7 @@ def derived(key: str, *secret: str) -> str:
 
     So a lost response can be repeated, though only the text's hash is stored.
     """
-    value, letters = int(hashed(" ".join(("token", *secret)), key), 16), ""
+    value, letters = int.from_bytes(keyed_digest(" ".join(("token", *secret)), key)), ""
     for _ in range(SECRET_LENGTH):
         value, letter = divmod(value, len(ALPHABET))
         letters += ALPHABET[letter]
@@ -66,13 +67,6 @@ def is_well_formed(token: str) -> bool:
     """Return whether the text has the form and the checksum of a token."""
     match = WRITTEN.fullmatch(token)
     return match is not None and checksum(match[1]) == match[2]
-
-
-def hashed(token: str, key: str) -> str:
-    """Return the hash that the database stores. It is useless without the key, which
-    isn't there.
-    """
-    return hmac.digest(key.encode(), token.encode(), "sha256").hex()
 
 
 def is_valid_token(token: Any, now: Any, idle_since: Any) -> ColumnElement[bool]:
@@ -168,6 +162,15 @@ async def create_token(
         )
     )
     return id_, secret
+
+
+async def revoke_tokens(
+    conn: AsyncConnection, which: ColumnElement[bool], now: dt.datetime
+) -> Sequence[Any]:
+    """Revoke all valid tokens of a selection. Return their rows."""
+    working = and_(which, Token.revoked_at.is_(None), Token.expires_at > now)
+    revoked = update(Token).where(working).values(revoked_at=now)
+    return (await conn.execute(revoked.returning(*Token.__table__.c))).all()
 
 
 async def revoke_token(conn: AsyncConnection, id_: str, now: dt.datetime) -> bool:

@@ -8,7 +8,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.address import Addressed, address_is_whole
 from models.checks import address_check, one_of_check
 from models.currencies import CURRENCIES
-from models.row import Count, Key, Reference, Row, StripeName, digits, practice_reference, refers
+from models.row import (
+    Count,
+    Encrypted,
+    Key,
+    Reference,
+    Row,
+    StripeName,
+    digits,
+    practice_reference,
+    refers,
+)
 
 
 class Practice(Addressed, Row):
@@ -80,6 +90,6 @@ class Letterhead(Addressed, Row):
     credentials: Mapped[str | None]
     npi: Mapped[str | None]
     licence_number: Mapped[str | None]
-    tax_id_encrypted: Mapped[bytes | None]
+    tax_id_encrypted: Mapped[Encrypted | None]
     tax_id_last4: Mapped[str | None]
     phone: Mapped[str | None]

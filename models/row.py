@@ -20,6 +20,7 @@ from sqlalchemy import (
     Enum,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -77,6 +78,9 @@ Reference = Annotated[str, mapped_column(ID)]
 Count = Annotated[int, mapped_column(Integer)]
 Minor = Annotated[int, mapped_column(BigInteger)]
 # An id or an account at Stripe.
+ENCRYPTED = "encrypted"
+# Text that FIELD_KEY encrypts. `portal keys rotate` finds such columns by this mark.
+Encrypted = Annotated[bytes, mapped_column(LargeBinary, info={ENCRYPTED: True})]
 StripeName = Annotated[str, mapped_column(Word)]
 
 

@@ -34,8 +34,8 @@ from identity.sign_in import background as signing_in
 from identity.sign_in.context import SignInContext
 from identity.sign_in.networks import network
 from identity.sign_in.smtp import Post
+from identity.token_keys import hashed
 from identity.token_usage import TokenUsage
-from identity.tokens import hashed
 from models import database
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
@@ -136,12 +136,12 @@ def app(
         engine=database.engine(url, background_waits, connector),
         turns=payment_context.turns.within(background_waits.lock_s),
     )
-    key = settings.token_key
+    keys = settings.token_keys
     token_usage = TokenUsage(background_context.engine)
-    authenticator = Authenticator(reads, key, token_usage)
+    authenticator = Authenticator(reads, keys, token_usage)
     mailed_to_page = sandbox.post() if sandbox and local else None
     mail = post or settings.post or mailed_to_page
-    sign_in_context = SignInContext(payment_context.engine, key, now, mail, settings.sign_in_lasts)
+    sign_in_context = SignInContext(payment_context.engine, keys, now, mail, settings.sign_in_lasts)
     # SQLite has one writer: changes and the log queue for it, so that neither starves the other.
     is_sqlite = payment_context.engine.dialect.name == "sqlite"
     read_audit = ReadAuditLog(
@@ -158,7 +158,7 @@ def app(
         read_audit=read_audit,
         authenticator=authenticator,
     )
-    endpoint = Endpoint(service, authenticator, now, address_hash(key))
+    endpoint = Endpoint(service, authenticator, now, address_hash(keys.newest))
     printer = Printer(payment_context.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer,

@@ -17,12 +17,14 @@ from billing.encryption import FieldKeys
 from billing.payments.status import PaymentsMode, mode_of_key
 from execution.introspection import Introspection
 from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
+from identity.token_keys import TokenKeys
 from models.database import ReadLimits, Waits, backend_name, check_url
 from server.command_errors import CommandError
 from server.http.settings import HttpSettings, between_commas
 from server.secret_files import SecretFiles, UnreadableSecret
 from server.security_log import SecurityLog
 
+SHORTEST_KEY = 32
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
@@ -55,9 +57,9 @@ class Settings(HttpSettings):
         " primary.",
     )
     token_key: str = Field(
-        min_length=32,
-        description="Secret of 32 characters or more for the hashes of tokens; with another key all"
-        " tokens stop working. For instance: `openssl rand -hex 32`.",
+        description="Secrets of 32 characters or more for the hashes of tokens, separated by"
+        " commas: the first hashes new tokens, and all are tried for old ones (`docs/upgrades.md`)."
+        " With other keys all tokens stop working. For instance: `openssl rand -hex 32`.",
     )
     introspection: Introspection = Field(
         default=Introspection.VIEWERS,
@@ -250,6 +252,14 @@ class Settings(HttpSettings):
             raise ValueError("has a key that is not 32 bytes in URL-safe base64") from None
         return value
 
+    @field_validator("token_key")
+    @classmethod
+    def keys_of_tokens(cls, value: str) -> str:
+        keys = [part.strip() for part in value.split(",") if part.strip()]
+        if not keys or min(map(len, keys)) < SHORTEST_KEY:
+            raise ValueError(f"has a key of less than {SHORTEST_KEY} characters")
+        return ",".join(keys)
+
     @field_validator("database_url", "database_owner_url", "replica_url")
     @classmethod
     def known_database(cls, value: str | None) -> str | None:
@@ -336,7 +346,12 @@ class Settings(HttpSettings):
     @property
     def signer(self) -> Signer:
         """Return the signer of links to documents."""
-        return Signer(self.public_url, self.token_key)
+        return Signer(self.public_url, self.token_keys.newest, self.token_keys.older)
+
+    @property
+    def token_keys(self) -> TokenKeys:
+        newest, *older = self.token_key.split(",")
+        return TokenKeys(newest, older)
 
     @property
     def field_keys(self) -> FieldKeys:

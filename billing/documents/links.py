@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,10 +86,11 @@ class LinkTarget:
 
 @dataclass(frozen=True)
 class Signer:
-    """A maker and verifier of links."""
+    """A maker and verifier of links. `older` are secrets that signed links before a rotation."""
 
     base: str
     secret: str
+    older: Sequence[str] = ()
 
     def links(self, viewer_id: str, now: dt.datetime) -> Links:
         return Links(self.base, self.secret, viewer_id, now.replace(microsecond=0) + LASTS)
@@ -101,11 +103,17 @@ class Signer:
         if written is None:
             return None
         expires_at = dt.datetime.fromtimestamp(int(written["expires"]), dt.UTC)
-        links = Links(self.base, self.secret, written["viewer"], expires_at)
-        signature = links.signature(written["document"], written["way"])
-        is_signed = hmac.compare_digest(signature, written["signature"])
-        if not is_signed or not now < expires_at <= now + LASTS:
+        if not self.is_signed(written, expires_at) or not now < expires_at <= now + LASTS:
             return None
         is_download = written["way"] == "download"
         kind = PREFIXES[written["prefix"]]
         return LinkTarget(written["document"], kind, written["id"], is_download, written["viewer"])
+
+    def is_signed(self, written: re.Match[str], expires_at: dt.datetime) -> bool:
+        """Return whether one of the secrets signed an address."""
+        for secret in (self.secret, *self.older):
+            links = Links(self.base, secret, written["viewer"], expires_at)
+            signature = links.signature(written["document"], written["way"])
+            if hmac.compare_digest(signature, written["signature"]):
+                return True
+        return False

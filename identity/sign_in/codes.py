@@ -12,21 +12,25 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from identity.sign_in import rate_limits
 from identity.sign_in.context import SignInContext
 from identity.sign_in.rate_limits import Limit
+from identity.token_keys import keyed_digest
 
 LENGTH = 6
 # The tries of one request. Afterwards its codes are invalid; its links still work.
 TRIES_OF_REQUEST = 5
 # Wrong codes for one address: ten, and then one a day.
-TRIES_OF_ADDRESS = Limit("code", every=dt.timedelta(days=1), burst=10)
+TRIES_OF_ADDRESS = Limit(rate_limits.CODES, every=dt.timedelta(days=1), burst=10)
 
 
 def mail_code(context: SignInContext, nonce_hash: str, practice_id: str) -> str:
     """Return the code of a request's mail for a practice."""
-    digest = context.hashed(f"sign-in code {nonce_hash} {practice_id}")
+    # A mail may be sent, and its code typed, before and after a change of the newest key.
+    key = context.keys.key_of(nonce_hash)
+    digest = keyed_digest(f"sign-in code {nonce_hash} {practice_id}", key)
     # With 256 bits, the remainder has no measurable bias.
-    return f"{int(digest, 16) % 10**LENGTH:0{LENGTH}}"
+    return f"{int.from_bytes(digest) % 10**LENGTH:0{LENGTH}}"
 
 
 def parse_code(text: str) -> str | None:

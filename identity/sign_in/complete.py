@@ -38,10 +38,10 @@ USE_THE_LINK = "Too many wrong codes were typed for this address. The link in th
 
 @dataclass(frozen=True)
 class SignInPage:
-    """The page that signs in: its stored nonce, the nonce's hash, and its network's hash."""
+    """The page that signs in: its stored nonce, the nonce's hashes, and its network's hash."""
 
     nonce: str
-    nonce_hash: str
+    nonce_hashes: Sequence[str]
     address_hash: str | None
 
 
@@ -53,9 +53,9 @@ async def complete_by_link(
     address_hash: str | None = None,
 ) -> str:
     """Return a token for a link that is opened in the page that requested it."""
-    page = SignInPage(nonce, context.hashed(nonce), address_hash)
+    page = SignInPage(nonce, context.keys.hashes(nonce), address_hash)
     async with every_practice(context.engine) as conn:
-        link = await find_link(conn, context.hashed(secret), page, now)
+        link = await find_link(conn, context.keys.hashes(secret), page, now)
         token = await begin_session(conn, context, link, page, now) if link else None
     if token is None:
         raise SignInLinkInvalidError(context.lasts)
@@ -63,20 +63,19 @@ async def complete_by_link(
 
 
 async def find_link(
-    conn: AsyncConnection, secret_hash: str, page: SignInPage, now: dt.datetime
+    conn: AsyncConnection, secret_hashes: Sequence[str], page: SignInPage, now: dt.datetime
 ) -> Row[Any] | None:
     """Return the link with this secret, if the page requested it.
 
     If a page was refused a mail, because several were requested, it may use the link of another
     request for the same address.
     """
-    asked = SignInRequest.nonce_hash == page.nonce_hash, SignInRequest.expires_at > now
+    asked = SignInRequest.nonce_hash.in_(page.nonce_hashes), SignInRequest.expires_at > now
     statement = select(SignInRequest.nonce_hash).where(*asked)
     refused = select(SignInRequest.email_hash).where(*asked, ~SignInRequest.is_mailed)
     condition = or_(SignInLink.nonce_hash.in_(statement), SignInLink.email_hash.in_(refused))
-    return next(
-        iter(await links(conn, page, now, SignInLink.secret_hash == secret_hash, condition)), None
-    )
+    has_secret = SignInLink.secret_hash.in_(secret_hashes)
+    return next(iter(await links(conn, page, now, has_secret, condition)), None)
 
 
 async def complete_by_code(
@@ -86,7 +85,7 @@ async def complete_by_code(
     digits = codes.parse_code(code)
     if digits is None:
         raise InvalidInputError("A code has six digits.", ("input", "code"))
-    page = SignInPage(nonce, context.hashed(nonce), address_hash)
+    page = SignInPage(nonce, context.keys.hashes(nonce), address_hash)
     async with every_practice(context.engine) as conn:
         came_to = await link_by_code(conn, context, digits, page, now)
     # The error is raised after the counted try is committed.
@@ -102,15 +101,15 @@ async def link_by_code(
 
     The work done is the same for a known and an unknown address.
     """
-    request = await count_try(conn, page.nonce_hash, now)
+    request = await count_try(conn, page.nonce_hashes, now)
     if request is None:
         return SignInCodeInvalidError(0)
     limit, key = codes.TRIES_OF_ADDRESS, request.email_hash
     spent = await limit.spent(conn, key, now)
     if spent is None:
         return TooManyAttemptsError(await limit.next_at(conn, key) or now, USE_THE_LINK)
-    found = await links(conn, page, now, SignInLink.nonce_hash == page.nonce_hash)
-    link = codes.matching(context, digits, page.nonce_hash, found)
+    found = await links(conn, page, now, SignInLink.nonce_hash == request.nonce_hash)
+    link = codes.matching(context, digits, request.nonce_hash, found)
     token = await begin_session(conn, context, link, page, now) if link else None
     if token is None:
         if limit.is_last(spent, now):
@@ -120,18 +119,24 @@ async def link_by_code(
     return token
 
 
-async def count_try(conn: AsyncConnection, nonce_hash: str, now: dt.datetime) -> Row[Any] | None:
+async def count_try(
+    conn: AsyncConnection, nonce_hashes: Sequence[str], now: dt.datetime
+) -> Row[Any] | None:
     """Count a try of a code before it is checked. Return None if no tries are left."""
     count = (
         update(SignInRequest)
         .where(
-            SignInRequest.nonce_hash == nonce_hash,
+            SignInRequest.nonce_hash.in_(nonce_hashes),
             SignInRequest.expires_at > now,
             SignInRequest.code_tries < codes.TRIES_OF_REQUEST,
         )
         .values(code_tries=SignInRequest.code_tries + 1)
     )
-    columns: list[Any] = [SignInRequest.email_hash, SignInRequest.code_tries]
+    columns: list[Any] = [
+        SignInRequest.nonce_hash,
+        SignInRequest.email_hash,
+        SignInRequest.code_tries,
+    ]
     return (await conn.execute(count.returning(*columns))).first()
 
 
@@ -140,7 +145,7 @@ async def links(
 ) -> Sequence[Row[Any]]:
     """Return and lock the links that are valid, or that this page has just used."""
     columns = SignInLink.__table__.c
-    just_now = (columns.used_nonce_hash == page.nonce_hash) & (columns.used_at > now - AGAIN)
+    just_now = columns.used_nonce_hash.in_(page.nonce_hashes) & (columns.used_at > now - AGAIN)
     open_still = or_(columns.used_at.is_(None), just_now)
     wanted = (
         select(*columns)
@@ -165,7 +170,9 @@ async def begin_session(
 
     Return None if no person of the practice has the address any more, or the sign-in has ended.
     """
-    text = tokens.derived(context.key, link.id, page.nonce)
+    # Another process may have answered the first time, with another newest key.
+    used_nonce_hash = link.used_nonce_hash or page.nonce_hashes[0]
+    text = tokens.derived(context.keys.key_of(used_nonce_hash), link.id, page.nonce)
     if link.used_at is not None:
         return text if await is_session_valid(conn, link, now) else None
     try:
@@ -178,7 +185,7 @@ async def begin_session(
     by = Actor(link.practice_id, kind, token_id, actor_id, address_hash=page.address_hash)
     whose = person.client_id, person.contact_id
     await audit_log.record_of_person(conn, by, whose, now, AccessAction.SIGN_IN)
-    used = {"used_at": now, "used_nonce_hash": page.nonce_hash, "token_id": token_id}
+    used = {"used_at": now, "used_nonce_hash": used_nonce_hash, "token_id": token_id}
     columns = SignInLink.__table__.c
     mine = columns.practice_id == link.practice_id
     await conn.execute(update(SignInLink).where(mine, columns.id == link.id).values(used))
@@ -214,7 +221,7 @@ async def insert_session(
     """Write the token of a new sign-in, and return its id."""
     scopes = frozenset(PERSONAL_SCOPES)
     token_id, _ = await tokens.create_token(
-        conn, context.key, subject, NAME, scopes, now, LASTS, secret=text, email=email
+        conn, context.keys.newest, subject, NAME, scopes, now, LASTS, secret=text, email=email
     )
     return token_id
 

@@ -1,4 +1,4 @@
-"""The context of signing in: the database for writes, the key, the clock and the mail service."""
+"""The context of signing in: the database for writes, the keys, the clock and the mail service."""
 
 import asyncio
 import datetime as dt
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from identity import tokens
 from identity.sign_in.smtp import Post
+from identity.token_keys import TokenKeys
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class SignInContext:
     """
 
     engine: AsyncEngine
-    key: str
+    keys: TokenKeys
     now: Callable[[], dt.datetime]
     post: Post | None = None
     lasts: dt.timedelta = dt.timedelta(minutes=30)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hashed(self, text: str) -> str:
-        """Return the keyed hash under which the database stores a secret or an address."""
-        return tokens.hashed(text, self.key)
+        """Return the keyed hash under which the database stores a new secret or address."""
+        return self.keys.hashed(text)

@@ -5,6 +5,7 @@ algorithm"). One statement checks and counts, so concurrent requests never get t
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import SignInLimit
 from models.upsert import insert_into
 
+# The names of the limits whose subject is an address.
+MAILS, CODES = "mail", "code"
 MILLISECOND = dt.timedelta(milliseconds=1)
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -78,6 +81,19 @@ class Limit:
 
     def of(self, key_hash: str) -> tuple[Any, Any]:
         return SignInLimit.name == self.name, SignInLimit.key_hash == key_hash
+
+
+async def counted_hash(conn: AsyncConnection, hashes: Sequence[str], now: dt.datetime) -> str:
+    """Return the hash under which an address is counted: the newest key's, or an older key's
+    while it has a counter that isn't empty. So a new key resets no counter.
+    """
+    newest, *older = hashes
+    if not older:
+        return newest
+    counted = SignInLimit.key_hash.in_(older), SignInLimit.spent_until_ms > to_milliseconds(now)
+    names = SignInLimit.name.in_([MAILS, CODES])
+    found = await conn.scalar(select(SignInLimit.key_hash).where(names, *counted).limit(1))
+    return found or newest
 
 
 def to_milliseconds(moment: dt.datetime) -> int:

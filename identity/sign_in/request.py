@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from identity.email_address import LONGEST
+from identity.sign_in import rate_limits
 from identity.sign_in.context import SignInContext
-from identity.sign_in.rate_limits import Limit
+from identity.sign_in.rate_limits import Limit, counted_hash
 from identity.tokens import random_text
 from models import SignInRequest
 from models.ids import new_id
@@ -37,7 +38,7 @@ class Requested:
 
 def mails(context: SignInContext) -> Limit:
     """Return the limit of mails to an address."""
-    return Limit("mail", every=context.lasts, burst=MAILS)
+    return Limit(rate_limits.MAILS, every=context.lasts, burst=MAILS)
 
 
 async def request_mail(
@@ -50,8 +51,9 @@ async def request_mail(
     """
     nonce, expires_at, next_mail_at = random_text(), now + context.lasts, None
     typed = email.strip()
-    limit, email_hash = mails(context), context.hashed(mailbox(typed))
+    limit = mails(context)
     async with context.engine.begin() as conn:
+        email_hash = await counted_hash(conn, context.keys.hashes(mailbox(typed)), now)
         turn_at = await NETWORK.turn(conn, address_hash or "", now)
         spent = await limit.spent(conn, email_hash, now)
         if spent is None:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, false, func, or_, selec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity import tokens
+from identity.token_keys import TokenKeys
 from models import Client, Contact, Practice, SignInLink, SignInRequest, Token
 from models.names import mailbox
 
@@ -88,7 +89,7 @@ async def list_sessions(
 
 
 async def end_sessions(
-    conn: AsyncConnection, key: str, owner: SignInOwner, now: dt.datetime
+    conn: AsyncConnection, keys: TokenKeys, owner: SignInOwner, now: dt.datetime
 ) -> Sequence[Row[Any]]:
     """End sign-ins, and the requests and links of the same address; return the sign-ins' rows.
 
@@ -96,7 +97,7 @@ async def end_sessions(
     transaction that locks its request, and a sign-in in one that locks its link.
     """
     if owner.email is not None:
-        mine = REQUEST.email_hash == tokens.hashed(owner.email, key), REQUEST.expires_at > now
+        mine = REQUEST.email_hash.in_(keys.hashes(owner.email)), REQUEST.expires_at > now
         over = {"expires_at": now, "done_at": now, "email": None}
         await conn.execute(update(SignInRequest).where(*mine).values(over))
     await conn.execute(delete(SignInLink).where(owner.links))

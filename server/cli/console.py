@@ -89,6 +89,16 @@ def print_id(id_: str, *, json: bool) -> None:
     typer.echo(json_.dumps({"id": id_}) if json else id_)
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a question on a terminal, unless it was answered with --yes. Stop without a yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        stop(f"{question} Give --yes.")
+    if not typer.confirm(question):
+        stop("Nothing was changed.")
+
+
 def stop(message: str) -> NoReturn:
     """End the command with a sentence instead of a traceback."""
     typer.echo(message, err=True)

@@ -21,6 +21,7 @@ import demo
 from billing.encryption import FieldKeys
 from execution.introspection import Introspection
 from identity import tokens
+from identity.token_keys import hashed
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Practice, Scope, Token, database, migrations
 from server import secret_files
@@ -214,7 +215,7 @@ async def valid_token(
     """Return the stored token, or a new one if it is no longer valid."""
     if kept is not None:
         works = select(Token.id).where(
-            Token.hash == tokens.hashed(kept, key),
+            Token.hash == hashed(kept, key),
             Token.revoked_at.is_(None),
             Token.expires_at > now + SPARE,
         )

@@ -43,7 +43,7 @@ async def explain_operation(
     reads = database.reads(settings.database_url, timeout_s=settings.statement_timeout_s)
     try:
         now = dt.datetime.now(dt.UTC)
-        viewer = await bearer(Authenticator(reads, settings.token_key), token, now)
+        viewer = await bearer(Authenticator(reads, settings.token_keys), token, now)
         service = GraphQLService(schema(), reads, settings.introspection, settings.signer)
         read = parse_variables(variables)
         prepared = prepare_operation(service, query, operation)

@@ -16,6 +16,7 @@ from server.cli import (
     credits,
     invoices,
     issue,
+    keys,
     operator_name,
     payment_commands,
     practices,
@@ -41,6 +42,7 @@ app.add_typer(credits.app, name="credit")
 app.add_typer(tokens.app, name="token")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(issue.app, name="issue")
+app.add_typer(keys.app, name="keys")
 app.add_typer(backup_commands.app)
 
 CONTRACT = Path("schema.graphql")

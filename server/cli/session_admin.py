@@ -37,11 +37,13 @@ class SignInFilter:
         return sum(value is not None for value in astuple(self))
 
 
-async def list_sign_ins(settings: Settings, which: SignInFilter) -> list[str]:
+async def list_sign_ins(
+    settings: Settings, which: SignInFilter, command: str = "portal sessions list"
+) -> list[str]:
     """Return a line for each valid sign-in, the newest first."""
     async with writing(settings) as conn:
         found = await sessions.list_sessions(conn, await sign_in_condition(conn, which), utc_now())
-        await record_endings(conn, found, "portal sessions list", AccessAction.READ)
+        await record_endings(conn, found, command, AccessAction.READ)
     return [sign_in_line(row) for row in found]
 
 
@@ -51,7 +53,7 @@ async def end_matching(settings: Settings, which: SignInFilter) -> int:
         raise NotMeant("Give exactly one of: an id, --practice, --client, --contact or --address.")
     async with writing(settings) as conn:
         owner = await sign_in_condition(conn, which)
-        found = await sessions.end_sessions(conn, settings.token_key, owner, utc_now())
+        found = await sessions.end_sessions(conn, settings.token_keys, owner, utc_now())
         await record_endings(conn, found, "portal sessions end", AccessAction.SIGN_OUT)
     return len(found)
 

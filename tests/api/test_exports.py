@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from billing.csv_text import without_formula
-from identity import tokens
+from identity.token_keys import hashed
 from identity.tokens import Subject
 from models import READ_SCOPES, Client, ClientNamePart, Scope, Token
 from server.http import export_tables
@@ -210,7 +210,7 @@ async def test_export_ends_early_when_its_token_is_revoked(
     async def revoking(*given: Any) -> Any:
         found = await right(*given)
         async with portal.engine.begin() as conn:
-            condition = Token.hash == tokens.hashed(token, KEY)
+            condition = Token.hash == hashed(token, KEY)
             await conn.execute(update(Token).where(condition).values(revoked_at=portal.clock()))
         return found
 

@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from billing.documents.links import Signer
 from execution.pipeline import GraphQLService
-from identity import tokens
+from identity.token_keys import hashed
 from identity.tokens import Subject
 from models import READ_SCOPES, Client, Practice, Token
 from models.database import NO_PRACTICE, Caller, Lane, Lanes
@@ -327,7 +327,7 @@ async def test_planning_is_charged_to_the_budget(new_database: NewDatabase) -> N
 
 
 async def token_id(portal: Portal, token: str) -> str:
-    statement = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+    statement = select(Token.id).where(Token.hash == hashed(token, KEY))
     async with portal.engine.connect() as conn:
         return str((await conn.execute(statement)).scalar_one())
 

@@ -169,7 +169,7 @@ def test_limit_of_open_files_is_raised_to_the_connections(
 
 def test_every_secret_may_be_in_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = {
-        "TOKEN_KEY": "another key of enough characters, of a file",
+        "TOKEN_KEY": "another key of enough characters of a file",
         "DATABASE_URL": "postgresql://portal:secret@db.example/portal",
         "DATABASE_OWNER_URL": "postgresql://owner:secret@db.example/portal",
         "REPLICA_URL": "postgresql://portal:secret@replica.example/portal",

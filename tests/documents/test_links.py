@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from billing.documents.links import LASTS, Signer
 from identity import tokens
+from identity.token_keys import hashed
 from identity.tokens import Subject
 from models import (
     ContactRight,
@@ -207,7 +208,7 @@ async def test_link_expires_with_its_token(portal: Portal) -> None:
     found = await link(portal, id_, token)
     assert (await get(portal, found["printUrl"])).status_code == 200
     async with portal.engine.begin() as conn:
-        statement = select(Token.id).where(Token.hash == tokens.hashed(token, KEY))
+        statement = select(Token.id).where(Token.hash == hashed(token, KEY))
         assert await tokens.revoke_token(conn, str(await conn.scalar(statement)), portal.clock())
     assert is_refused(await get(portal, found["printUrl"]))
 

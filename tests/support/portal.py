@@ -22,7 +22,7 @@ from server.app import app
 from server.settings import Settings
 from tests.support.empty_databases import prepare
 
-KEY = "a key for tests, of enough characters"
+KEY = "a key for tests of enough characters"
 
 
 class Clock:

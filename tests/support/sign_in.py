@@ -217,7 +217,8 @@ async def signing_in(url: str, **settings: Any) -> AsyncIterator[SigningIn]:
 async def serving(portal: SigningIn, **settings: Any) -> AsyncIterator[Starlette]:
     """Run a server over the portal's rows, and use it for the portal's requests."""
     given: dict[str, Any] = {"mail_from": SENDER, "sandbox_file": ":memory:"} | settings
-    application = app(Settings(database_url=portal.url, token_key=KEY, **given), now=portal.clock)
+    given = {"token_key": KEY} | given
+    application = app(Settings(database_url=portal.url, **given), now=portal.clock)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),

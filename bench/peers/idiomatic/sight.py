@@ -10,7 +10,8 @@ from graphql import GraphQLError
 from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from bench.peers.idiomatic.database import Reading
-from identity.tokens import IDLE, hashed, is_valid_token, is_well_formed
+from identity.token_keys import hashed
+from identity.tokens import IDLE, is_valid_token, is_well_formed
 from models import Practice, Scope, Token, ViewerKind
 from models.row import ID, Instant
 

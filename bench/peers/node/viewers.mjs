@@ -5,6 +5,9 @@ import { GraphQLError } from "graphql";
 import { rows } from "./database.mjs";
 
 const KEY = process.env.TOKEN_KEY;
+const digest = (text) => createHmac("sha256", KEY).update(text).digest("hex");
+// A stored hash begins with the id of its key.
+const KEY_ID = digest("key id").slice(0, 8);
 
 const LOOK_UP = `
   SELECT t.kind, t.practice_id AS "practiceId", t.client_id AS "clientId", t.scopes, p.currency,
@@ -18,7 +21,7 @@ const LOOK_UP = `
 export async function viewer(authorization) {
   const [, token] = /^bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
   if (!token) return undefined;
-  const [found] = await rows(LOOK_UP, createHmac("sha256", KEY).update(token).digest("hex"));
+  const [found] = await rows(LOOK_UP, `${KEY_ID}:${digest(token)}`);
   return found;
 }
 

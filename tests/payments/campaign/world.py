@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.ledger.hash_chain import CHAINED, append
 from billing.ledger.locks import lock_client
-from identity.tokens import PERSONAL_SCOPES, Subject, hashed, new_secret
+from identity.token_keys import hashed
+from identity.tokens import PERSONAL_SCOPES, Subject, new_secret
 from models import (
     Client,
     EntryKind,

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from identity.tokens import PERSONAL_SCOPES, hashed
+from identity.token_keys import hashed
+from identity.tokens import PERSONAL_SCOPES
 from models import Claim, Client, Contact, Payment, PaymentState, Practice, Token, ViewerKind
 from models.database import open_engine
 from tests.security.isolation.households import (

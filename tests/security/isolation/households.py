@@ -16,7 +16,8 @@ from sqlalchemy import Date, Text
 from sqlalchemy.types import TypeEngine
 
 from demo.many import NEVER
-from identity.tokens import PERSONAL_SCOPES, hashed, new_secret
+from identity.token_keys import hashed
+from identity.tokens import PERSONAL_SCOPES, new_secret
 from models import (
     READ_SCOPES,
     Client,

@@ -14,6 +14,7 @@ from execution.authentication import Authenticator
 from execution.introspection import Introspection
 from execution.pipeline import GraphQLService, Request
 from graph.schema import schema
+from identity.token_keys import TokenKeys
 from models import database
 from tests.security.isolation.households import Bearer, Households
 from tests.security.isolation.sight import Eyes, Facts
@@ -102,7 +103,7 @@ class Matrix:
         self.made: set[tuple[str, str]] = set()
         # Cursors by the list's field and order.
         self.cursors: defaultdict[tuple[str, str], list[Cursor]] = defaultdict(list)
-        self.bearers = Authenticator(reads, KEY)
+        self.bearers = Authenticator(reads, TokenKeys(KEY))
         self.forget()
         self.schema: GraphQLSchema
 

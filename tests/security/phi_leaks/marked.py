@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import models
-from identity.tokens import PREFIX, SECRET_LENGTH, checksum, hashed
+from identity.token_keys import hashed
+from identity.tokens import PREFIX, SECRET_LENGTH, checksum
 from models import ACTIVE_STATES, READ_SCOPES, Scope, ViewerKind
 from models.names import fold_name, name_parts
 from tests.security.isolation.households import family
