@@ -12,6 +12,7 @@ class SuperbillGapCode(enum.StrEnum):
     PROVIDER_NPI = "PROVIDER_NPI"
     PROVIDER_TAX_ID = "PROVIDER_TAX_ID"
     PROVIDER_ADDRESS = "PROVIDER_ADDRESS"
+    RENDERING_PROVIDER_NPI = "RENDERING_PROVIDER_NPI"
     CLIENT_DATE_OF_BIRTH = "CLIENT_DATE_OF_BIRTH"
     CLIENT_ADDRESS = "CLIENT_ADDRESS"
     DIAGNOSIS = "DIAGNOSIS"
@@ -23,6 +24,7 @@ GAP_MESSAGES = {
     SuperbillGapCode.PROVIDER_NPI: "The provider has no NPI.",
     SuperbillGapCode.PROVIDER_TAX_ID: "The provider has no tax id.",
     SuperbillGapCode.PROVIDER_ADDRESS: "The provider has no address.",
+    SuperbillGapCode.RENDERING_PROVIDER_NPI: "The rendering provider has no NPI.",
     SuperbillGapCode.CLIENT_DATE_OF_BIRTH: "The date of birth is missing.",
     SuperbillGapCode.CLIENT_ADDRESS: "The address of the client is missing.",
     SuperbillGapCode.DIAGNOSIS: "There is no diagnosis.",
@@ -43,6 +45,12 @@ def head_gaps(superbill: Any, letterhead: Any, has_diagnosis: Any) -> list[Selec
         SuperbillGapCode.DIAGNOSIS: ~has_diagnosis,
     }
     return [gap(code, cast(null(), Integer), condition) for code, condition in missing.items()]
+
+
+def rendering_gap(letterhead: Any) -> Select[Any]:
+    """Select the gap of a rendering provider that is not the billing provider."""
+    code = SuperbillGapCode.RENDERING_PROVIDER_NPI
+    return gap(code, cast(null(), Integer), letterhead.c.npi.is_(None))
 
 
 def line_gaps(line: Any) -> list[Select[Any]]:

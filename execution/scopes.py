@@ -89,6 +89,7 @@ FIELDS: Mapping[str, Scopes] = {
             "Query.clients(search:)",
             "StatementLine.description",
             "Superbill.provider",
+            "Superbill.renderingProvider",
         ),
         PHI,
     ),

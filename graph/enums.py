@@ -237,6 +237,7 @@ described(
     PROVIDER_NPI="The provider's NPI.",
     PROVIDER_TAX_ID="The provider's tax id.",
     PROVIDER_ADDRESS="The provider's address.",
+    RENDERING_PROVIDER_NPI="The NPI of the provider who held the visits.",
     CLIENT_DATE_OF_BIRTH="The client's date of birth.",
     CLIENT_ADDRESS="The client's address.",
     DIAGNOSIS="A diagnosis.",

@@ -17,6 +17,7 @@ class Superbill(Addressed, Row):
     __table_args__ = (
         refers("client", "client_id"),
         refers("letterhead", "letterhead_id"),
+        refers("letterhead", "rendering_letterhead_id"),
         UniqueConstraint("practice_id", "serial"),
         CheckConstraint("period_start <= period_end", name="period_in_order"),
         address_is_whole(),
@@ -28,7 +29,10 @@ class Superbill(Addressed, Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    # The provider that bills the visits.
     letterhead_id: Mapped[Reference]
+    # The provider that held the visits; None if the same provider bills them.
+    rendering_letterhead_id: Mapped[Reference | None]
     client_name: Mapped[str]
     client_date_of_birth: Mapped[dt.date | None]
     number: Mapped[str]

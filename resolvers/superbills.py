@@ -5,7 +5,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select, union_all
 
 from billing.ledger.invoices import total
-from billing.superbills import head_gaps, line_gaps
+from billing.superbills import head_gaps, line_gaps, rendering_gap
 from models import Client, Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
 from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
@@ -74,6 +74,12 @@ def superbill_lines(superbill: SuperbillRow, visible: Visibility) -> Rows:
     return Rows(line, [of_superbill(line, superbill)], (line.c.position,))
 
 
+def rendering_provider(superbill: SuperbillRow, visible: Visibility) -> Rows:
+    """Return the provider that held the visits, if another one bills them."""
+    table = visible(Letterhead)
+    return Rows(table, [table.c.id == superbill.c.rendering_letterhead_id])
+
+
 def diagnoses(superbill: SuperbillRow, visible: Visibility) -> Rows:
     diagnosis = visible(SuperbillDiagnosis)
     return Rows(diagnosis, [of_superbill(diagnosis, superbill)], (diagnosis.c.position,))
@@ -119,6 +125,16 @@ def gaps_of(superbill: TableAlias[Superbill], visible: Visibility) -> TableAlias
         .correlate(superbill)
         for statement in head_gaps(superbill, letterhead, has_diagnosis)
     ]
+    rendering = visible(Letterhead)
+    of_head.append(
+        rendering_gap(rendering)
+        .select_from(rendering)
+        .where(
+            visible.predicate_for(rendering),
+            rendering.c.id == superbill.c.rendering_letterhead_id,
+        )
+        .correlate(superbill)
+    )
     of_lines = [
         statement.where(visible.predicate_for(line), of_superbill(line, superbill)).correlate(
             superbill

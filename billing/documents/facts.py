@@ -184,6 +184,7 @@ async def statement_facts(conn: AsyncConnection, found: Any, practised: FactsRea
 async def superbill_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
     words = practised.words
     head = await read_letterhead(conn, found)
+    rendering = await read_rendering(conn, found)
     lines = await document_lines(conn, SuperbillLine, SuperbillLine.superbill_id, found)
     diagnoses = await document_lines(
         conn, SuperbillDiagnosis, SuperbillDiagnosis.superbill_id, found
@@ -202,8 +203,9 @@ async def superbill_facts(conn: AsyncConnection, found: Any, practised: FactsRea
             ("NPI", head.npi),
             ("Licence", head.licence_number),
             tax_id(head, practised.keys),
+            *rendering_facts(rendering),
         ),
-        "missing": gaps_in_words(found, head, lines, diagnoses),
+        "missing": gaps_in_words(found, head, rendering, lines, diagnoses),
         "diagnoses": [[str(one.position), one.code, one.description or ""] for one in diagnoses],
         "lines": [
             [
@@ -271,6 +273,13 @@ async def read_letterhead(conn: AsyncConnection, document: Any) -> Any:
     return (await conn.execute(select(Letterhead).where(*mine))).one()
 
 
+async def read_rendering(conn: AsyncConnection, superbill: Any) -> Any:
+    """Return the letterhead of a rendering provider that is not the billing provider."""
+    mine = Letterhead.practice_id == superbill.practice_id
+    own = Letterhead.id == superbill.rendering_letterhead_id
+    return (await conn.execute(select(Letterhead).where(mine, own))).first()
+
+
 async def read_logo(conn: AsyncConnection, document: Any) -> bytes | None:
     """Return the practice's logo, as it was on the day of issue."""
     mine = (Logo.practice_id == document.practice_id, Logo.since <= document.issued_on)
@@ -286,6 +295,17 @@ def tax_id(head: Any, keys: FieldKeys) -> tuple[str, str | None]:
     if head.tax_id_encrypted:
         log.warning("The tax id of letterhead %s can't be read: see FIELD_KEY", head.id)
     return "Tax id ends in", head.tax_id_last4
+
+
+def rendering_facts(head: Any) -> list[tuple[str, str | None]]:
+    """Return the facts of a rendering provider, or none without one."""
+    if head is None:
+        return []
+    return [
+        ("Rendering provider", provider(head)["name"]),
+        ("Rendering provider's NPI", head.npi),
+        ("Rendering provider's licence", head.licence_number),
+    ]
 
 
 def provider(head: Any) -> Facts:
@@ -308,13 +328,16 @@ def present_facts(*facts: tuple[str, str | None]) -> list[list[str]]:
     return [[name, text] for name, text in facts if text]
 
 
-def gaps_in_words(found: Any, head: Any, lines: list[Any], diagnoses: list[Any]) -> list[str]:
+def gaps_in_words(
+    found: Any, head: Any, rendering: Any, lines: list[Any], diagnoses: list[Any]
+) -> list[str]:
     """Return the gaps of a superbill in words, the same as the API's `completeness`."""
     code = SuperbillGapCode
     gaps = {
         code.PROVIDER_NPI: head.npi is None,
         code.PROVIDER_TAX_ID: head.tax_id_encrypted is None,
         code.PROVIDER_ADDRESS: head.address_line1 is None,
+        code.RENDERING_PROVIDER_NPI: rendering is not None and rendering.npi is None,
         code.CLIENT_DATE_OF_BIRTH: found.client_date_of_birth is None,
         code.CLIENT_ADDRESS: found.address_line1 is None,
         code.DIAGNOSIS: not diagnoses,

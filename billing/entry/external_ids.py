@@ -1,7 +1,7 @@
 """References to the records of other systems, by which the same record is entered only once."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,16 +28,48 @@ class ExternalId:
 
 
 class Content(NamedTuple):
-    """The content of another system's record under a key: its kind, and a hash."""
+    """The content of another system's record under a key: its kind, and a hash.
+
+    If some values of the input may change, the hash has a second part for them, after a point.
+    """
 
     kind: str
     digest: str
 
+    def differs_in_details(self, digest: str) -> bool:
+        """Return whether only values that may change differ from an earlier hash."""
+        fixed, point, _ = self.digest.partition(".")
+        return bool(point) and digest != self.digest and digest.partition(".")[0] == fixed
+
 
 def content_of(kind: str, *parts: Any) -> Content:
-    """Return the content of an input, and of the client that it is entered for."""
+    """Return the content of an input, and of the client that it is entered for.
+
+    An input with values that may change has their names in `changeable`.
+    """
+    details = [fields(part, changeable) for part in parts if (changeable := changeable_of(part))]
+    if not details:
+        return Content(kind, hash_of(parts))
+    fixed = [
+        fields(part, [name for name in vars(part) if name not in changeable])
+        if (changeable := changeable_of(part))
+        else part
+        for part in parts
+    ]
+    return Content(kind, f"{hash_of(fixed)}.{hash_of(details)}")
+
+
+def changeable_of(part: Any) -> Sequence[str]:
+    return getattr(part, "changeable", ())
+
+
+def fields(part: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in names}
+
+
+def hash_of(parts: Sequence[Any]) -> str:
     text = orjson.dumps(parts, default=plain, option=orjson.OPT_SORT_KEYS)
-    return Content(kind, hashlib.sha256(text).hexdigest())
+    return hashlib.sha256(text).hexdigest()
 
 
 def plain(value: Any) -> Any:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sqlalchemy import func
+
 from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger, InvoiceRecord
 from billing.entry.errors import EntryError, EntryErrorCode, no_such
@@ -53,6 +55,8 @@ class NewInvoice:
     """An invoice to issue. The number is the next one, unless another system has given one."""
 
     kind: ClassVar[str] = "invoice"
+    # The values that another system may change after the issue.
+    changeable: ClassVar[Sequence[str]] = ("due_on", "notes", "is_shared")
 
     lines: Sequence[NewLine]
     due_on: dt.date | None = None
@@ -159,6 +163,34 @@ def line_amount(quantity_hundredths: int, unit_price_minor: int) -> int:
 
 
 # -- changes of an issued invoice ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InvoiceChange:
+    """New details of an invoice that don't concern its amount."""
+
+    kind: ClassVar[str] = "invoice"
+
+    invoice_id: str
+    due_on: dt.date | None
+    notes: str | None
+    is_shared: bool
+
+    def __post_init__(self) -> None:
+        check.check_form("invoice_id", self.invoice_id, check.ID)
+        check.check_optional_day("due_on", self.due_on)
+        check.check_optional_text("notes", self.notes, check.LONG)
+
+
+def change_invoice(draft: Draft, change: InvoiceChange) -> str:
+    """Change the due date and the notes of an invoice, and whether the client sees it.
+
+    A PDF that was given out before stays as it is.
+    """
+    shared_at = func.coalesce(Invoice.shared_at, draft.now) if change.is_shared else None
+    details = {"due_on": change.due_on, "notes": change.notes, "shared_at": shared_at}
+    draft.alter(Invoice, {"id": change.invoice_id}, **details)
+    return change.invoice_id
 
 
 @dataclass(frozen=True)

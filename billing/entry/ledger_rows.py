@@ -7,7 +7,7 @@ from typing import Any
 from billing.entry.client_ledger import ClientLedger
 from billing.entry.rows import Draft, Values
 from billing.ledger.allocation import Share
-from billing.ledger.taking_back import Source, take_back
+from billing.ledger.taking_back import Source, chosen_part, take_back
 from billing.payments.rows import allocation_columns
 from models import Allocation, EntryKind, LedgerEntry
 
@@ -80,12 +80,21 @@ def release(draft: Draft, ledger: ClientLedger, invoice_id: str, minor: int | No
 
 
 def cover_withdrawal(
-    draft: Draft, ledger: ClientLedger, minor: int, payment_id: str | None = None, **facts: Any
+    draft: Draft,
+    ledger: ClientLedger,
+    minor: int,
+    payment_id: str | None = None,
+    *,
+    invoice_id: str | None = None,
+    **facts: Any,
 ) -> None:
     """Take allocations back, as far as the unallocated funds don't cover money that leaves.
 
-    `payment_id` is the payment that the money was part of.
+    `payment_id` is the payment that the money was part of. With an invoice, the payment's part of
+    this invoice is taken back before all other funds.
     """
-    missing = minor - ledger.unallocated
-    for source, part in take_back(ledger.allocated, missing, payment_id):
+    chosen = chosen_part(ledger.allocated, minor, payment_id, invoice_id)
+    missing = minor - chosen.total() - ledger.unallocated
+    others = take_back(ledger.allocated - chosen, missing, payment_id)
+    for source, part in [*chosen.items(), *others]:
         move_allocation(draft, source, -part, **facts)

@@ -138,7 +138,10 @@ def enter_success(
 
 @dataclass(frozen=True)
 class OutsideRefund:
-    """Money of a payment that was given back outside the portal, on a day until today."""
+    """Money of a payment that was given back outside the portal, on a day until today.
+
+    With an invoice, the payment's part of this invoice is taken back before all other funds.
+    """
 
     kind: ClassVar[str] = "refund"
 
@@ -146,12 +149,14 @@ class OutsideRefund:
     amount_minor: int
     refunded_on: dt.date | None = None
     description: str = "Refund"
+    invoice_id: str | None = None
 
     def __post_init__(self) -> None:
         check.check_form("payment_id", self.payment_id, check.ID)
         check.check_amount("amount_minor", self.amount_minor)
         check.check_optional_day("refunded_on", self.refunded_on)
         check.check_text("description", self.description)
+        check.check_optional_form("invoice_id", self.invoice_id, check.ID)
 
 
 def record_refund(draft: Draft, ledger: ClientLedger, wanted: OutsideRefund) -> str:
@@ -170,16 +175,18 @@ def record_refund(draft: Draft, ledger: ClientLedger, wanted: OutsideRefund) -> 
     refunded_on = wanted.refunded_on or draft.today
     if not payment["created_on"] <= refunded_on <= draft.today:
         raise check.invalid("refunded_on", "is before the payment, or in the future")
-    entry = enter_refund(draft, ledger, payment, wanted.amount_minor, wanted.description)
+    if wanted.invoice_id is not None:
+        ledger.invoice(wanted.invoice_id, may_be_void=True)
+    entry = enter_refund(draft, ledger, payment, wanted)
     entry["date"] = refunded_on
     return str(entry["id"])
 
 
 def enter_refund(
-    draft: Draft, ledger: ClientLedger, payment: Values, minor: int, description: str
+    draft: Draft, ledger: ClientLedger, payment: Values, wanted: OutsideRefund
 ) -> Values:
     """Add the ledger row of a refund, and take allocations back that it leaves without funds."""
-    before = refunds_of(ledger, payment["id"])
+    before, minor = refunds_of(ledger, payment["id"]), wanted.amount_minor
     if minor > payment["amount_minor"] - sum(one["amount_minor"] for one in before):
         raise EntryError(
             EntryErrorCode.EXCEEDS_PAYMENT, "Less is left of the payment.", "amount_minor"
@@ -188,11 +195,11 @@ def enter_refund(
         draft,
         EntryKind.REFUND,
         minor,
-        description,
+        wanted.description,
         payment_id=payment["id"],
         reference=f"{payment['id']} {len(before) + 1}",
     )
-    cover_withdrawal(draft, ledger, minor, payment["id"])
+    cover_withdrawal(draft, ledger, minor, payment["id"], invoice_id=wanted.invoice_id)
     return entry
 
 

@@ -1,9 +1,12 @@
-"""Superbills: the visits of a period, for the client's insurer."""
+"""Superbills: the visits of a period, for the client's insurer.
+
+A superbill is issued for sessions that are here, or entered as another system has issued it.
+"""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger, InvoiceRecord
@@ -13,6 +16,7 @@ from models import Superbill, SuperbillDiagnosis, SuperbillLine
 
 # A claim form has room for twelve diagnoses.
 MOST_DIAGNOSES = 12
+MOST_VISITS = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,45 +52,169 @@ class SuperbillRequest:
         check.check_ids("session_ids", self.session_ids or ())
 
 
+@dataclass(frozen=True)
+class Visit:
+    """A line of a superbill. `diagnoses` are positions among the superbill's diagnoses."""
+
+    date: dt.date
+    fee_minor: int
+    paid_minor: int = 0
+    place_of_service: str | None = None
+    cpt_code: str | None = None
+    modifiers: Sequence[str] = ()
+    units_hundredths: int = 100
+    diagnoses: Sequence[int] = ()
+    session_id: str | None = None
+
+    def __post_init__(self) -> None:
+        check.check_day("date", self.date)
+        check.check_amount("fee_minor", self.fee_minor, least=0)
+        check.check_amount("paid_minor", self.paid_minor, least=0)
+        check.check_optional_form("place_of_service", self.place_of_service, check.PLACE)
+        check.check_optional_form("service_code", self.cpt_code, check.CPT)
+        check.check_whole("units_hundredths", self.units_hundredths, 1, 100_000)
+        check.check_optional_form("session_id", self.session_id, check.ID)
+        for modifier in self.modifiers:
+            check.check_form("modifiers", modifier, check.MODIFIER)
+
+
+@dataclass(frozen=True)
+class IssuedSuperbill:
+    """A superbill of another system. Without a billing clinician the practice itself bills.
+
+    `diagnoses` has positions, ICD-10-CM codes and their descriptions.
+    """
+
+    kind: ClassVar[str] = "superbill"
+
+    issued_on: dt.date
+    first: dt.date
+    last: dt.date
+    rendering_clinician_id: str
+    visits: Sequence[Visit]
+    diagnoses: Sequence[tuple[int, str, str | None]] = ()
+    billing_clinician_id: str | None = None
+    is_shared: bool = True
+    number: str | None = None
+
+    def __post_init__(self) -> None:
+        check.check_day("issued_on", self.issued_on)
+        check.check_period(self.first, self.last)
+        check.check_form("rendering_clinician_id", self.rendering_clinician_id, check.ID)
+        check.check_optional_form("billing_clinician_id", self.billing_clinician_id, check.ID)
+        check.check_optional_text("number", self.number, 50)
+        if not 1 <= len(self.visits) <= MOST_VISITS:
+            raise check.invalid("visits", f"are not between 1 and {MOST_VISITS}")
+        for position, code, description in self.diagnoses:
+            check.check_whole("diagnoses", position, 1, MOST_DIAGNOSES)
+            check.check_form("diagnoses", code, check.DIAGNOSIS)
+            check.check_optional_text("diagnoses", description)
+        positions = {position for position, _, _ in self.diagnoses}
+        for visit in self.visits:
+            if not self.first <= visit.date <= self.last:
+                raise check.invalid("visits", "are not all in the period")
+            if not positions.issuperset(visit.diagnoses):
+                raise check.invalid("visits", "point to a diagnosis that is not there")
+
+
+def enter_issued_superbill(draft: Draft, ledger: ClientLedger, wanted: IssuedSuperbill) -> str:
+    """Enter a superbill that another system has issued, with its own lines and amounts."""
+    practice, rendering = ledger.practice, wanted.rendering_clinician_id
+    if wanted.issued_on > draft.today:
+        raise check.invalid("issued_on", "is in the future")
+    for clinician_id in (rendering, wanted.billing_clinician_id):
+        practice.check_clinician(clinician_id)
+    if not ledger.sessions.keys() >= {one.session_id for one in wanted.visits if one.session_id}:
+        raise no_such("session", "session_id")
+    is_one = wanted.billing_clinician_id == rendering
+    superbill_id = insert_superbill(
+        draft,
+        ledger,
+        letterhead_id=practice.letterhead(wanted.billing_clinician_id),
+        rendering_letterhead_id=None if is_one else practice.letterhead(rendering),
+        number=wanted.number,
+        issued_on=wanted.issued_on,
+        period_start=wanted.first,
+        period_end=wanted.last,
+        shared_at=draft.now if wanted.is_shared else None,
+    )
+    for position, visit in enumerate(wanted.visits, 1):
+        insert_visit(draft, superbill_id, position, visit)
+    for position, code, description in wanted.diagnoses:
+        insert_diagnosis(draft, superbill_id, position, code, description)
+    return superbill_id
+
+
 def issue_superbill(draft: Draft, ledger: ClientLedger, wanted: SuperbillRequest) -> str:
     """Issue a superbill with a line for each session of the period, and the amount paid of it."""
     ledger.practice.check_clinician(wanted.clinician_id)
     sessions = wanted_sessions(ledger, wanted)
-    client = ledger.client
-    address = {name: client[name] for name in client if name.startswith("address_")}
-    superbill = draft.insert(
-        Superbill,
+    superbill_id = insert_superbill(
+        draft,
+        ledger,
         letterhead_id=ledger.practice.letterhead(wanted.clinician_id),
-        client_name=client["name"],
-        client_date_of_birth=client["date_of_birth"],
         issued_on=draft.today,
         period_start=wanted.first,
         period_end=wanted.last,
         shared_at=draft.now if wanted.is_shared else None,
-        **address,
     )
-    own = {"superbill_id": superbill["id"]}
     paid = paid_of_sessions(ledger)
     for position, session in enumerate(sessions, 1):
-        draft.insert(
-            SuperbillLine,
-            **own,
-            position=position,
+        visit = Visit(
+            session["date"],
+            session["fee_minor"],
+            paid.get(session["id"], 0),
+            wanted.place_of_service,
+            session["service_code"],
+            wanted.modifiers,
+            diagnoses=range(1, len(wanted.diagnoses) + 1),
             session_id=session["id"],
-            date=session["date"],
-            place_of_service=wanted.place_of_service,
-            cpt_code=session["service_code"],
-            modifiers=list(wanted.modifiers),
-            units_hundredths=100,
-            diagnosis_pointers=list(range(1, len(wanted.diagnoses) + 1)),
-            fee_minor=session["fee_minor"],
-            paid_minor=paid.get(session["id"], 0),
         )
+        insert_visit(draft, superbill_id, position, visit)
     for position, (code, description) in enumerate(wanted.diagnoses.items(), 1):
-        draft.insert(
-            SuperbillDiagnosis, **own, position=position, code=code, description=description
-        )
+        insert_diagnosis(draft, superbill_id, position, code, description)
+    return superbill_id
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+def insert_superbill(draft: Draft, ledger: ClientLedger, **values: Any) -> str:
+    """Add a superbill's row, with the client's name, date of birth and address of today."""
+    client = ledger.client
+    address = {name: client[name] for name in client if name.startswith("address_")}
+    superbill = draft.insert(
+        Superbill,
+        client_name=client["name"],
+        client_date_of_birth=client["date_of_birth"],
+        **address,
+        **values,
+    )
     return str(superbill["id"])
+
+
+def insert_visit(draft: Draft, superbill_id: str, position: int, visit: Visit) -> None:
+    values = vars(visit) | {
+        "modifiers": list(visit.modifiers),
+        "diagnosis_pointers": list(visit.diagnoses),
+    }
+    del values["diagnoses"]
+    draft.insert(SuperbillLine, superbill_id=superbill_id, position=position, **values)
+
+
+def insert_diagnosis(
+    draft: Draft, superbill_id: str, position: int, code: str, description: str | None
+) -> None:
+    draft.insert(
+        SuperbillDiagnosis,
+        superbill_id=superbill_id,
+        position=position,
+        code=code,
+        description=description,
+    )
+
+
+# -- sessions and amounts --------------------------------------------------------------------------
 
 
 def wanted_sessions(ledger: ClientLedger, wanted: SuperbillRequest) -> list[Values]:

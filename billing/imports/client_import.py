@@ -5,20 +5,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from billing.document_numbers import KINDS, Serial
 from billing.entry.client_ledger import ClientLedger, ClientMaker, enter_in_memory
 from billing.entry.credits import Credit, give_credit
-from billing.entry.errors import EntryError, EntryErrorCode
+from billing.entry.errors import EntryErrorCode
 from billing.entry.external_ids import Content, content_of
 from billing.entry.invoices import (
+    InvoiceChange,
     InvoiceVoid,
+    NewInvoice,
     WriteOff,
     adjust_invoice,
+    change_invoice,
     issue_invoice,
+    line_amount,
+    standard_due_date,
     void_invoice,
     write_off_invoice,
 )
-from billing.entry.numbering import give_number, new_documents
 from billing.entry.outside_payments import record_payment, record_refund
 from billing.entry.payment_uses import (
     FundsSpread,
@@ -29,18 +32,17 @@ from billing.entry.payment_uses import (
     use_payment,
 )
 from billing.entry.people import link_contact
-from billing.entry.rows import Insertion, Operation
+from billing.entry.rows import Draft
 from billing.entry.sessions import record_session
-from billing.entry.writing import chained_rows
+from billing.entry.superbills import enter_issued_superbill
 from billing.imports import client_records as inputs
 from billing.imports import portal_payments
 from billing.imports.accounts import ClientAccount
 from billing.imports.client_records import ClientRecords
-from billing.imports.columns import BY_NAME
-from billing.imports.context import ClientStopped, DayStamps, ImportContext, as_change
-from billing.imports.remedies import CHANGED, REMEDIES, SEND_ANEW, UNDATED, refuse_entry
+from billing.imports.context import ClientStopped, ImportContext
+from billing.imports.record_entries import RecordEntries
+from billing.imports.remedies import REMEDIES
 from billing.imports.staging import StagedRow
-from models import ChainLink
 
 
 class Event(NamedTuple):
@@ -55,24 +57,17 @@ class Event(NamedTuple):
 
 
 # Within a day an invoice is voided before another one is issued for the same sessions.
-VOID, ISSUE, VOID_AT_ONCE, CREDIT, ADJUST, PAY, ALLOCATE, REFUND = range(8)
+VOID, ISSUE, VOID_AT_ONCE, CREDIT, ADJUST, PAY, ALLOCATE, REFUND, SUPERBILL = range(9)
 
 
-class ClientImport:
-    """The entries of one client. The ledger is needed only if a record is new."""
+class ClientImport(RecordEntries):
+    """The entries of one client, by the kinds of records."""
 
     def __init__(
-        self,
-        context: ImportContext,
-        records: ClientRecords,
-        account: ClientAccount,
+        self, context: ImportContext, records: ClientRecords, account: ClientAccount
     ) -> None:
-        self.context, self.records, self.account = context, records, account
-        self.ledger, self.client_row_id = account.ledger, account.row_id
-        self.stamps = DayStamps(context, account.first_day)
-        self.ids: dict[tuple[str, str], str] = {}
+        super().__init__(context, records, account)
         self.days: dict[str, dt.date] = {}
-        self.is_changed = False
 
     def enter_all(self) -> None:
         """Enter the client's records. Stop at the first that is refused."""
@@ -82,13 +77,6 @@ class ClientImport:
             self.attempt("sessions", row, self.session)
         for event in sorted(self.events(), key=lambda one: one[:3]):
             self.attempt(event.file, event.row, event.enter)
-
-    def attempt(self, file: str, row: StagedRow, enter: Callable[[StagedRow], None]) -> None:
-        """Enter a record. A refusal of the writers becomes a fault of the record."""
-        try:
-            enter(row)
-        except EntryError as error:
-            raise refuse_entry(self.context, file, row, error) from None
 
     def events(self) -> Iterator[Event]:
         by_file = self.records.by_file
@@ -115,6 +103,8 @@ class ClientImport:
             yield self.event("adjustments", row, "date", ADJUST, self.adjustment)
         for row in by_file["refunds"]:
             yield self.event("refunds", row, "refunded_on", REFUND, self.refund)
+        for row in by_file["superbills"]:
+            yield self.event("superbills", row, "issued_on", SUPERBILL, self.superbill)
 
     def event(
         self,
@@ -162,18 +152,37 @@ class ClientImport:
         return self.context.facts.local_moment(day, time)
 
     def invoice(self, row: StagedRow) -> None:
-        rows = self.records.lines[row["id"]]
+        rows = self.records.parts("invoice_lines", row)
         lines = [inputs.new_line(one, self.session_of(row, one)) for one in rows]
         clinician = self.context.clinician(row["clinician_id"])
         wanted = inputs.new_invoice(row, lines, clinician)
-        if self.enter("invoices", row, self.days[row["id"]], issue_invoice, wanted):
+        content = content_of(wanted.kind, self.client_row_id, wanted)
+        if row["row_id"] is not None and content.differs_in_details(row["digest"]):
+            self.change_invoice(row, wanted, content)
+        elif self.enter("invoices", row, self.days[row["id"]], issue_invoice, wanted):
             self.spread(row["issued_on"])
+
+    def change_invoice(self, row: StagedRow, wanted: NewInvoice, content: Content) -> None:
+        """Follow a change of the details that don't concern an invoice's amount."""
+        issued_on, facts = self.days[row["id"]], self.context.facts
+        # A line without a price is not in a file.
+        total = sum(
+            line_amount(line.quantity_hundredths, line.unit_price_minor or 0)
+            for line in wanted.lines
+        )
+        due_on = wanted.due_on or standard_due_date(facts, issued_on, total)
+        change = InvoiceChange(row["row_id"], due_on, wanted.notes, wanted.is_shared)
+        draft = Draft(facts.id, self.stamps.now)
+        self.ids["invoice", row["id"]] = change_invoice(draft, change)
+        self.add(draft.operations)
+        self.refer(content, row["id"], row["row_id"], is_new=False)
+        self.context.count("invoices", "changed")
 
     def session_of(self, invoice: StagedRow, line: StagedRow) -> str | None:
         """Return the session's row. Refuse one of another client, or on another invoice."""
         if line["session_id"] is None:
             return None
-        found = self.ids.get(("session", line["session_id"])) or line["session_row_id"]
+        found = self.session_row(line)
         if invoice["row_id"] is None and self.ledger is not None:
             if found not in self.ledger.sessions:
                 wrong = "names the session of another client"
@@ -182,7 +191,10 @@ class ClientImport:
                 code = EntryErrorCode.ALREADY_INVOICED
                 wrong = "names a session that is on another invoice"
                 raise self.refuse_line(line, code, wrong, REMEDIES[code])
-        return str(found)
+        return found
+
+    def session_row(self, line: StagedRow) -> str:
+        return str(self.ids.get(("session", line["session_id"])) or line["session_row_id"])
 
     def refuse_line(self, line: StagedRow, code: str, wrong: str, remedy: str) -> ClientStopped:
         return self.context.refuse("invoice_lines", line, "session_id", code, wrong, remedy)
@@ -264,7 +276,8 @@ class ClientImport:
 
     def refund(self, row: StagedRow) -> None:
         payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
-        wanted = inputs.outside_refund(row, payment_id)
+        invoice_id = self.invoice_of(row) if row["invoice_id"] else None
+        wanted = inputs.outside_refund(row, payment_id, invoice_id)
         day = dt.date.fromisoformat(row["refunded_on"])
         if row["row_id"] is None and self.is_of_portal(payment_id):
             assert self.ledger is not None
@@ -273,6 +286,17 @@ class ClientImport:
             self.match("refunds", row, payment_id)
         else:
             self.enter("refunds", row, day, record_refund, wanted)
+
+    def superbill(self, row: StagedRow) -> None:
+        lines = self.records.parts("superbill_lines", row)
+        diagnoses = self.records.parts("superbill_diagnoses", row)
+        sessions = [self.session_row(one) if one["session_id"] else None for one in lines]
+        providers = (
+            self.context.clinician(row["rendering_clinician_id"]),
+            self.context.clinician(row["billing_clinician_id"]),
+        )
+        wanted = inputs.issued_superbill(row, lines, sessions, diagnoses, providers)
+        self.enter("superbills", row, wanted.issued_on, enter_issued_superbill, wanted)
 
     def opening_balance(self, row: StagedRow) -> None:
         wanted = inputs.brought_forward(row)
@@ -288,93 +312,3 @@ class ClientImport:
         if ledger.open_invoices:
             stamp = self.stamps.of(dt.date.fromisoformat(day))
             self.add(enter_in_memory(ledger, stamp, spread_funds, FundsSpread())[1])
-
-    # -- entering ----------------------------------------------------------------------------------
-
-    def enter(
-        self,
-        file: str,
-        row: StagedRow,
-        day: dt.date,
-        maker: ClientMaker[Any],
-        wanted: Any,
-        entered: Any = None,
-    ) -> bool:
-        """Enter a record, unless it was entered before. Return whether it was entered now.
-
-        `entered` takes the place of the input, where a payment is allocated by other records.
-        """
-        kind = BY_NAME[file].kind
-        content = content_of(kind, self.client_row_id, wanted, *self.undated_day(kind, day))
-        others = content_of(kind, self.client_row_id, wanted), self.matched(kind, row["row_id"])
-        digests = [one.digest for one in others]
-        if self.is_known(file, "", row, content, row["row_id"], row["digest"], *digests):
-            self.ids[kind, row["id"]] = row["row_id"]
-            self.context.count(file, "same")
-            return False
-        row_id = self.make(row, day, maker, entered or wanted)
-        self.ids[kind, row["id"]] = row_id
-        self.refer(content, row["id"], row_id)
-        self.context.count(file, "new")
-        return True
-
-    def match(self, file: str, row: StagedRow, row_id: str) -> None:
-        """Note the portal's own row for a record that is never entered."""
-        kind = BY_NAME[file].kind
-        self.ids[kind, row["id"]] = row_id
-        self.refer(self.matched(kind, row_id), row["id"], row_id)
-        self.context.count(file, "same")
-
-    def matched(self, kind: str, row_id: str | None) -> Content:
-        return content_of(kind, self.client_row_id, "portal", row_id)
-
-    def undated_day(self, kind: str, day: dt.date) -> tuple[dt.date, ...]:
-        """Return the day if the inputs of this kind have none."""
-        return (day,) if kind in UNDATED else ()
-
-    def is_known(
-        self,
-        file: str,
-        column: str,
-        row: StagedRow,
-        content: Content,
-        row_id: str | None,
-        digest: str | None,
-        *others: str,
-    ) -> bool:
-        """Return whether a record was entered before. Refuse one that has changed since.
-
-        `others` are digests of the same record without its day, as a mutation has entered it, and
-        of a record of the portal's own payments.
-        """
-        if row_id is not None and digest not in (content.digest, *others):
-            code, remedy = EntryErrorCode.CHANGED_AFTER_ENTRY, SEND_ANEW[content.kind]
-            raise self.context.refuse(file, row, column, code, CHANGED, remedy)
-        return row_id is not None
-
-    def make(self, row: StagedRow, day: dt.date, maker: ClientMaker[Any], wanted: Any) -> str:
-        """Make an entry in the ledger, and return the id of its main row."""
-        assert self.ledger is not None
-        row_id, operations = enter_in_memory(self.ledger, self.stamps.of(day), maker, wanted)
-        self.add(operations, row.get("serial"))
-        return row_id
-
-    def add(self, operations: list[Operation], serial: int | None = None) -> None:
-        """Number and link the rows of an entry, and keep them to be written."""
-        for document in new_documents(operations):
-            assert serial is not None
-            give_number(document, Serial(serial, self.context.prefixes[KINDS[document.table]]))
-        context, self.is_changed = self.context, True
-        context.operations += operations
-        if not self.account.is_new:
-            context.touched.add(operations)
-        for one in chained_rows(operations):
-            assert self.account.chain is not None
-            link = self.account.chain.link(one, context.now)
-            context.operations.append(Insertion(ChainLink, link))
-
-    def refer(
-        self, content: Content, external_id: str, row_id: str, *, is_new: bool = True
-    ) -> None:
-        reference = self.context.reference(content, external_id, row_id)
-        self.context.operations.append(reference if is_new else as_change(reference))

@@ -11,7 +11,9 @@ from billing.entry.invoices import WHOLE, Adjustment, NewInvoice, NewLine, Write
 from billing.entry.outside_payments import OutsidePayment, OutsideRefund
 from billing.entry.people import ClientDetails, ContactLink, PostalAddress
 from billing.entry.sessions import SessionDetails
+from billing.entry.superbills import IssuedSuperbill, Visit
 from billing.imports.columns import ADDRESS
+from billing.imports.layouts import BY_NAME
 from billing.imports.staging import StagedRow, Staging
 from models import PaymentMethodKind, Relation
 
@@ -31,7 +33,11 @@ class ClientRecords:
     client_id: str
     row_id: str | None
     by_file: Mapping[str, Rows] = field(default_factory=lambda: defaultdict(list))
-    lines: Mapping[str, Rows] = field(default_factory=lambda: defaultdict(list))
+    by_owner: Mapping[tuple[str, str], Rows] = field(default_factory=lambda: defaultdict(list))
+
+    def parts(self, file: str, owner: StagedRow) -> Rows:
+        """Return the lines of a file that are parts of a record."""
+        return self.by_owner[file, owner["id"]]
 
     @property
     def has_news(self) -> bool:
@@ -51,6 +57,7 @@ SELECT own.client_id, known.row_id FROM (
  UNION SELECT client_id FROM payments UNION SELECT client_id FROM allocations
  UNION SELECT client_id FROM refunds UNION SELECT client_id FROM credits
  UNION SELECT client_id FROM adjustments UNION SELECT client_id FROM opening_balances
+ UNION SELECT client_id FROM superbills
 ) AS own
 LEFT JOIN known ON known.kind = 'client' AND known.external_id = own.client_id
 LEFT JOIN clients ON clients.id = own.client_id
@@ -60,13 +67,18 @@ OF_INVOICE = "(SELECT row_id FROM known WHERE kind = 'invoice' AND external_id =
 OF_PAYMENT = "(SELECT row_id FROM known WHERE kind = 'payment' AND external_id = own.payment_id)"
 # The columns that are added to those of a file's records.
 MORE: Mapping[str, str] = {
+    "clients": ", archive.row_id AS archive_row_id, archive.digest AS archive_digest",
     "invoices": ", void.row_id AS void_row_id, void.digest AS void_digest",
     "payments": f", {OF_INVOICE} AS invoice_row_id",
     "allocations": f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id",
-    "refunds": f", {OF_PAYMENT} AS payment_row_id",
+    "refunds": f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id",
     "adjustments": f", {OF_INVOICE} AS invoice_row_id",
 }
-VOIDS = " LEFT JOIN known AS void ON void.kind = 'void' AND void.external_id = own.id"
+# The second references of records, by file.
+SECOND: Mapping[str, str] = {
+    name: f" LEFT JOIN known AS {kind} ON {kind}.kind = '{kind}' AND {kind}.external_id = own.id"
+    for name, kind in (("clients", "archive"), ("invoices", "void"))
+}
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "clients": ("client", "id", "id"),
     "contacts": ("contact_link", "link_id", "client_id"),
@@ -78,6 +90,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "credits": ("credit", "id", "client_id"),
     "adjustments": ("adjustment", "id", "client_id"),
     "opening_balances": ("opening_balance", "id", "client_id"),
+    "superbills": ("superbill", "id", "client_id"),
 }
 # The records that name another record of their client.
 OWNERS: Mapping[str, str] = {
@@ -85,11 +98,12 @@ OWNERS: Mapping[str, str] = {
     "refunds": "payment",
     "adjustments": "invoice",
 }
-LINES = """SELECT own.*, known.row_id AS session_row_id FROM batch
-CROSS JOIN invoices ON invoices.client_id = batch.client_id
-CROSS JOIN invoice_lines AS own ON own.invoice_id = invoices.id
-LEFT JOIN known ON known.kind = 'session' AND known.external_id = own.session_id
-ORDER BY own.position, own.line"""
+# The lines that are parts of a record, with the record's file and the column that names it.
+PARTS: Mapping[str, tuple[str, str]] = {
+    "invoice_lines": ("invoices", "invoice_id"),
+    "superbill_lines": ("superbills", "superbill_id"),
+    "superbill_diagnoses": ("superbills", "superbill_id"),
+}
 
 
 def prepare_work(staging: Staging) -> None:
@@ -116,11 +130,9 @@ def client_batches(staging: Staging) -> Iterator[list[ClientRecords]]:
         for name in KINDS:
             for row in staging.select(records_of_batch(name)):
                 batch[row["batch_client"]].by_file[name].append(row)
-        owner = {
-            row["id"]: records for records in batch.values() for row in records.by_file["invoices"]
-        }
-        for row in staging.select(LINES):
-            owner[row["invoice_id"]].lines[row["invoice_id"]].append(row)
+        for name, (_, column) in PARTS.items():
+            for row in staging.select(parts_of_batch(name)):
+                batch[row["batch_client"]].by_owner[name, row[column]].append(row)
         yield list(batch.values())
 
 
@@ -131,7 +143,20 @@ def records_of_batch(name: str) -> str:
         f"{MORE.get(name, '')} FROM batch"
         f" CROSS JOIN {name} AS own ON own.{client} = batch.client_id"
         f" LEFT JOIN known ON known.kind = '{kind}' AND known.external_id = own.{key}"
-        f"{VOIDS if name == 'invoices' else ''} ORDER BY own.line"
+        f"{SECOND.get(name, '')} ORDER BY own.line"
+    )
+
+
+def parts_of_batch(name: str) -> str:
+    owners, column = PARTS[name]
+    has_session = "session_id" in BY_NAME[name].by_name
+    session = ", known.row_id AS session_row_id" if has_session else ""
+    known = " LEFT JOIN known ON known.kind = 'session' AND known.external_id = own.session_id"
+    return (
+        f"SELECT own.*, batch.client_id AS batch_client{session} FROM batch"
+        f" CROSS JOIN {owners} AS owner ON owner.client_id = batch.client_id"
+        f" CROSS JOIN {name} AS own ON own.{column} = owner.id"
+        f"{known if has_session else ''} ORDER BY own.position, own.line"
     )
 
 
@@ -208,8 +233,47 @@ def outside_payment(row: StagedRow, invoice_id: str | None) -> OutsidePayment:
     )
 
 
-def outside_refund(row: StagedRow, payment_id: str) -> OutsideRefund:
-    return OutsideRefund(payment_id, row["amount"], day_of(row["refunded_on"]))
+def outside_refund(row: StagedRow, payment_id: str, invoice_id: str | None) -> OutsideRefund:
+    day = day_of(row["refunded_on"])
+    return OutsideRefund(payment_id, row["amount"], day, invoice_id=invoice_id)
+
+
+def issued_superbill(
+    row: StagedRow,
+    lines: Rows,
+    sessions: Sequence[str | None],
+    diagnoses: Rows,
+    providers: tuple[str | None, str | None],
+) -> IssuedSuperbill:
+    """Return a superbill. A visit without diagnoses points to all of them."""
+    rendering, billing = providers
+    assert rendering is not None
+    every = [one["position"] for one in diagnoses]
+    return IssuedSuperbill(
+        dt.date.fromisoformat(row["issued_on"]),
+        dt.date.fromisoformat(row["period_start"]),
+        dt.date.fromisoformat(row["period_end"]),
+        rendering,
+        [visit(line, session, every) for line, session in zip(lines, sessions, strict=True)],
+        [(one["position"], one["code"], one["description"]) for one in diagnoses],
+        billing,
+        row["shared"] != 0,
+        row["number"],
+    )
+
+
+def visit(row: StagedRow, session_id: str | None, diagnoses: Sequence[int]) -> Visit:
+    return Visit(
+        dt.date.fromisoformat(row["date"]),
+        row["fee"],
+        row["paid"] or 0,
+        row["place_of_service"],
+        row["service_code"],
+        (row["modifiers"] or "").split(),
+        row["units"] or WHOLE,
+        [int(one) for one in row["diagnoses"].split()] if row["diagnoses"] else diagnoses,
+        session_id,
+    )
 
 
 def adjustment(row: StagedRow, invoice_id: str) -> WriteOff | Adjustment:

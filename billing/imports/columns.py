@@ -1,4 +1,4 @@
-"""The files of an import: their columns, and the rules within one record."""
+"""The columns of the files of an import, and the rules within one record."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,14 +19,14 @@ NEEDED_OF_ADDRESS = ("address_line1", "city", "postal_code", "country")
 class ColumnLayout:
     """A column of a file. `refers` is the kind of record that its value names.
 
-    A column that is not imported yet has a `later`: how to do without it.
+    A column that is not imported has an `instead`: how to do without it.
     """
 
     name: str
     form: Form = Form.TEXT
     is_required: bool = False
     refers: str | None = None
-    later: str | None = None
+    instead: str | None = None
 
 
 def no_rule(record: Record) -> Iterator[tuple[str, Complaint]]:
@@ -65,8 +65,13 @@ def names(kind: str, *, is_required: bool = True) -> ColumnLayout:
     return ColumnLayout(f"{kind}_id", Form.ID, is_required, kind)
 
 
-def later(name: str, remedy: str) -> ColumnLayout:
-    return ColumnLayout(name, later=remedy)
+def names_as(name: str, kind: str, *, is_required: bool = False) -> ColumnLayout:
+    """Return a column that names a record of another file under a name of its own."""
+    return ColumnLayout(name, Form.ID, is_required, kind)
+
+
+def left_out(name: str, remedy: str) -> ColumnLayout:
+    return ColumnLayout(name, instead=remedy)
 
 
 # -- rules within one record -----------------------------------------------------------------------
@@ -110,203 +115,21 @@ def rule_of_adjustment(record: Record) -> Iterator[tuple[str, Complaint]]:
         yield "amount", Complaint("is below zero", remedy)
 
 
+def rule_of_superbill(record: Record) -> Iterator[tuple[str, Complaint]]:
+    """Refuse a period that ends before it begins."""
+    first, last = record["period_start"], record["period_end"]
+    if first and last and last < first:
+        yield "period_end", Complaint("is before period_start", "correct one of the two days")
+
+
 def rule_of_amount(record: Record) -> Iterator[tuple[str, Complaint]]:
     if record["amount"] == 0:
         yield "amount", Complaint("is zero", "leave the row out")
 
 
-# -- the files, in the order in which their records are needed -------------------------------------
-
-SUPERBILLS = "it is for superbills, which are not imported yet: leave the column out"
-OF_REFUND = "the ledger decides which invoice is due again: leave the column out"
-LAYOUTS: Sequence[FileLayout] = (
-    FileLayout(
-        "clinicians",
-        "clinician",
-        (
-            required("id", Form.ID),
-            required("name"),
-            ColumnLayout("credentials"),
-            ColumnLayout("npi", Form.NPI),
-            ColumnLayout("licence_number"),
-            later("taxonomy_code", SUPERBILLS),
-        ),
-    ),
-    FileLayout(
-        "clients",
-        "client",
-        (
-            required("id", Form.ID),
-            ColumnLayout("name"),
-            ColumnLayout("first_name"),
-            ColumnLayout("last_name"),
-            ColumnLayout("email", Form.EMAIL),
-            ColumnLayout("phone"),
-            ColumnLayout("date_of_birth", Form.DAY),
-            names("clinician", is_required=False),
-            ColumnLayout("address_line1"),
-            ColumnLayout("address_line2"),
-            ColumnLayout("city"),
-            ColumnLayout("region"),
-            ColumnLayout("postal_code"),
-            ColumnLayout("country", Form.COUNTRY),
-            ColumnLayout("created_on", Form.DAY),
-            later("archived_on", "archived clients are not imported yet: leave the column out"),
-        ),
-        rule=rule_of_client,
-    ),
-    FileLayout(
-        "contacts",
-        "contact",
-        (
-            required("id", Form.ID),
-            names("client"),
-            required("name"),
-            required("email", Form.EMAIL),
-            required("relation", Form.RELATION),
-            ColumnLayout("sees_documents", Form.FLAG),
-            ColumnLayout("can_pay", Form.FLAG),
-            later("until", "rights have no end yet: leave the column out"),
-        ),
-        key=("id", "client_id"),
-        rule=rule_of_contact,
-    ),
-    FileLayout(
-        "sessions",
-        "session",
-        (
-            required("id", Form.ID),
-            names("client"),
-            names("clinician", is_required=False),
-            required("date", Form.DAY),
-            ColumnLayout("starts_at", Form.MOMENT),
-            ColumnLayout("duration_minutes", Form.MINUTES),
-            required("description"),
-            ColumnLayout("service_code", Form.CPT),
-            required("fee", Form.PRICE),
-            *(
-                later(name, SUPERBILLS)
-                for name in ("modifiers", "place_of_service", "units", "diagnoses")
-            ),
-        ),
-    ),
-    FileLayout(
-        "invoices",
-        "invoice",
-        (
-            required("id", Form.ID),
-            names("client"),
-            ColumnLayout("number", Form.NUMBER),
-            required("issued_on", Form.DAY),
-            ColumnLayout("due_on", Form.DAY),
-            names("clinician", is_required=False),
-            ColumnLayout("notes", Form.NOTE),
-            ColumnLayout("shared", Form.FLAG),
-            ColumnLayout("voided_on", Form.DAY),
-        ),
-        rule=rule_of_invoice,
-    ),
-    FileLayout(
-        "invoice_lines",
-        "invoice_line",
-        (
-            names("invoice"),
-            ColumnLayout("position", Form.POSITION),
-            names("session", is_required=False),
-            ColumnLayout("date", Form.DAY),
-            ColumnLayout("description"),
-            ColumnLayout("service_code", Form.CPT),
-            ColumnLayout("quantity", Form.QUANTITY),
-            required("unit_price", Form.BALANCE),
-        ),
-        key=(),
-        rule=rule_of_line,
-    ),
-    FileLayout(
-        "payments",
-        "payment",
-        (
-            required("id", Form.ID),
-            names("client"),
-            required("paid_on", Form.DAY),
-            required("amount", Form.AMOUNT),
-            required("method", Form.METHOD),
-            ColumnLayout("payer"),
-            ColumnLayout("reference", Form.NUMBER),
-            names("invoice", is_required=False),
-            ColumnLayout("portal_payment", Form.ID),
-            ColumnLayout("stripe_id", Form.ID),
-        ),
-    ),
-    FileLayout(
-        "allocations",
-        "allocation",
-        (names("payment"), names("invoice"), required("amount", Form.AMOUNT)),
-        key=("payment_id", "invoice_id"),
-    ),
-    FileLayout(
-        "refunds",
-        "refund",
-        (
-            required("id", Form.ID),
-            names("payment"),
-            required("refunded_on", Form.DAY),
-            required("amount", Form.AMOUNT),
-            later("invoice_id", OF_REFUND),
-        ),
-    ),
-    FileLayout(
-        "credits",
-        "credit",
-        (
-            required("id", Form.ID),
-            names("client"),
-            required("date", Form.DAY),
-            required("amount", Form.BALANCE),
-            required("description"),
-        ),
-        rule=rule_of_amount,
-    ),
-    FileLayout(
-        "adjustments",
-        "adjustment",
-        (
-            required("id", Form.ID),
-            names("invoice"),
-            required("date", Form.DAY),
-            required("kind", Form.ADJUSTMENT),
-            required("amount", Form.BALANCE),
-            required("description"),
-        ),
-        rule=rule_of_adjustment,
-    ),
-    FileLayout(
-        "opening_balances",
-        "opening_balance",
-        (names("client"), required("as_of", Form.DAY), required("amount", Form.BALANCE)),
-        key=("client_id",),
-        rule=rule_of_amount,
-    ),
-    FileLayout(
-        "totals",
-        "total",
-        (
-            names("client"),
-            required("balance", Form.BALANCE),
-            ColumnLayout("as_of", Form.DAY),
-            ColumnLayout("unallocated", Form.BALANCE),
-        ),
-        key=("client_id",),
-    ),
-)
-BY_NAME: Mapping[str, FileLayout] = {layout.name: layout for layout in LAYOUTS}
-FILES: Sequence[str] = [layout.file for layout in LAYOUTS]
+# -- names ---------------------------------------------------------------------------------------
 
 
 def nearest_name(name: str, known: Sequence[str]) -> str | None:
     """Return the known name that is most like a name, if one is."""
     return next(iter(difflib.get_close_matches(name[:100].lower(), known, 1)), None)
-
-
-# Files of the format that are refused until they are imported.
-NOT_YET = "documents superbills superbill_lines superbill_diagnoses cards".split()

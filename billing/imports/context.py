@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from billing.entry.external_ids import Content
 from billing.entry.practice_facts import PracticeFacts
-from billing.entry.rows import Alteration, Insertion, Operation, Stamp
+from billing.entry.rows import Alteration, Deletion, Insertion, Operation, Stamp
 from billing.entry.writing import Touched
-from billing.imports.columns import BY_NAME
 from billing.imports.faults import Complaint, Faults
+from billing.imports.layouts import BY_NAME
 from billing.imports.staging import StagedRow, Staging
 from models import DocumentKind, ExternalReference
 from models.ids import IdSequence
@@ -96,10 +96,17 @@ class DayStamps:
         return stamp
 
 
+REFERENCE_KEY = ("practice_id", "source", "kind", "external_id")
+
+
 def as_change(reference: Insertion) -> Operation:
     """Return the change of a reference after a change of the record's row."""
-    names = ("practice_id", "source", "kind", "external_id")
-    key = {name: reference.values[name] for name in names}
+    key = {name: reference.values[name] for name in REFERENCE_KEY}
     return Alteration(ExternalReference, key, {
         name: value for name, value in reference.values.items() if name not in key
     })  # fmt: skip
+
+
+def as_deletion(reference: Insertion) -> Operation:
+    """Return the end of a reference."""
+    return Deletion(ExternalReference, {name: reference.values[name] for name in REFERENCE_KEY})

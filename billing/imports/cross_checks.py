@@ -4,8 +4,10 @@ and amounts that fit each other.
 
 from collections.abc import Iterator
 
-from billing.imports.columns import BY_NAME, LAYOUTS, FileLayout
+from billing.imports.client_records import PARTS
+from billing.imports.columns import FileLayout
 from billing.imports.faults import Faults
+from billing.imports.layouts import BY_NAME, LAYOUTS
 from billing.imports.staging import Staging
 
 # The kinds of records by the file that has them.
@@ -24,6 +26,7 @@ def check_staged(staging: Staging, faults: Faults) -> None:
     check_numbers(staging, faults)
     check_allocations(staging, faults)
     check_days(staging, faults)
+    check_visits(staging, faults)
     check_clients(staging, faults)
 
 
@@ -57,7 +60,7 @@ def check_references(staging: Staging, faults: Faults, layout: FileLayout) -> No
             f"SELECT line, '{column.name}' AS column_name FROM {layout.name} AS own"
             f" WHERE {column.name} IS NOT NULL"
             f" AND NOT EXISTS (SELECT 1 FROM {target.name} WHERE id = own.{column.name})"
-            f" AND NOT EXISTS (SELECT 1 FROM known WHERE kind = '{column.refers}'"
+            f" AND NOT EXISTS (SELECT 1 FROM known WHERE known.kind = '{column.refers}'"
             f" AND external_id = own.{column.name}) ORDER BY line",
             "NO_SUCH_RECORD",
             f"names no {column.refers} of {target.file} or of an earlier import",
@@ -98,27 +101,36 @@ def check_addresses(staging: Staging, faults: Faults) -> None:
 
 
 def check_lines(staging: Staging, faults: Faults) -> None:
-    """Refuse invoices without lines, lines without invoice, and sessions that are on two."""
-    staging.faults_of(
-        faults,
-        BY_NAME["invoices"],
-        "SELECT line, 'id' AS column_name FROM invoices WHERE id IS NOT NULL"
-        " AND id NOT IN (SELECT invoice_id FROM invoice_lines WHERE invoice_id IS NOT NULL)"
-        " ORDER BY line",
-        "MISSING",
-        "has no line in invoice_lines.csv",
-        "add its lines",
-    )
-    staging.faults_of(
-        faults,
-        BY_NAME["invoice_lines"],
-        "SELECT line, 'invoice_id' AS column_name FROM invoice_lines"
-        " JOIN known ON kind = 'invoice' AND external_id = invoice_id"
-        " WHERE invoice_id NOT IN (SELECT id FROM invoices WHERE id IS NOT NULL) ORDER BY line",
-        "NO_SUCH_RECORD",
-        "names an invoice that is not in invoices.csv",
-        "send an invoice together with its lines",
-    )
+    """Refuse documents without lines, and lines without their document."""
+    for name, lines in (("invoices", "invoice_lines"), ("superbills", "superbill_lines")):
+        owner = BY_NAME[name]
+        staging.faults_of(
+            faults,
+            owner,
+            f"SELECT line, 'id' AS column_name FROM {name} WHERE id IS NOT NULL AND id NOT IN"
+            f" (SELECT {owner.kind}_id FROM {lines} WHERE {owner.kind}_id IS NOT NULL)"
+            " ORDER BY line",
+            "MISSING",
+            f"has no line in {lines}.csv",
+            "add its lines",
+        )
+    for lines, (name, column) in PARTS.items():
+        kind = BY_NAME[name].kind
+        staging.faults_of(
+            faults,
+            BY_NAME[lines],
+            f"SELECT line, '{column}' AS column_name FROM {lines}"
+            f" JOIN known ON known.kind = '{kind}' AND external_id = {column} WHERE {column}"
+            f" NOT IN (SELECT id FROM {name} WHERE id IS NOT NULL) ORDER BY line",
+            "NO_SUCH_RECORD",
+            f"names {'an' if kind == 'invoice' else 'a'} {kind} that is not in {name}.csv",
+            f"send {'an' if kind == 'invoice' else 'a'} {kind} together with its lines",
+        )
+    check_sessions(staging, faults)
+
+
+def check_sessions(staging: Staging, faults: Faults) -> None:
+    """Refuse sessions that are on two valid invoices."""
     staging.faults_of(
         faults,
         BY_NAME["invoice_lines"],
@@ -133,15 +145,42 @@ def check_lines(staging: Staging, faults: Faults) -> None:
 
 
 def check_numbers(staging: Staging, faults: Faults) -> None:
+    for name in ("invoices", "superbills"):
+        staging.faults_of(
+            faults,
+            BY_NAME[name],
+            "SELECT line, first, 'number' AS column_name FROM (SELECT line, min(line) OVER"
+            f" (PARTITION BY number) AS first FROM {name} WHERE number IS NOT NULL)"
+            " WHERE line > first ORDER BY line",
+            "NUMBER_TAKEN",
+            "is the number of line {first} too",
+            f"give each {BY_NAME[name].kind} a number of its own",
+        )
+
+
+def check_visits(staging: Staging, faults: Faults) -> None:
+    """Refuse visits outside the superbill's period, and diagnoses that are not on it."""
+    layout = BY_NAME["superbill_lines"]
     staging.faults_of(
         faults,
-        BY_NAME["invoices"],
-        "SELECT line, first, 'number' AS column_name FROM (SELECT line,"
-        " min(line) OVER (PARTITION BY number) AS first FROM invoices WHERE number IS NOT NULL)"
-        " WHERE line > first ORDER BY line",
-        "NUMBER_TAKEN",
-        "is the number of line {first} too",
-        "give each invoice a number of its own",
+        layout,
+        "SELECT own.line, 'date' AS column_name FROM superbill_lines AS own"
+        " JOIN superbills AS owner ON owner.id = own.superbill_id"
+        " WHERE own.date NOT BETWEEN owner.period_start AND owner.period_end ORDER BY own.line",
+        "BAD_VALUE",
+        "is outside the period of the superbill",
+        "correct the day, or the period",
+    )
+    staging.faults_of(
+        faults,
+        layout,
+        "SELECT DISTINCT own.line, 'diagnoses' AS column_name FROM superbill_lines AS own,"
+        " json_each('[' || replace(own.diagnoses, ' ', ',') || ']') AS pointer"
+        " WHERE own.diagnoses IS NOT NULL AND NOT EXISTS (SELECT 1 FROM superbill_diagnoses"
+        " WHERE superbill_id = own.superbill_id AND position = pointer.value) ORDER BY own.line",
+        "NO_SUCH_RECORD",
+        "has a position that superbill_diagnoses.csv has not for this superbill",
+        "correct the positions, or add the diagnosis",
     )
 
 
@@ -230,5 +269,8 @@ def links() -> Iterator[tuple[str, str, str]]:
     of_invoice = "JOIN invoices AS owner ON owner.id = own.invoice_id"
     of_payment = "JOIN payments AS owner ON owner.id = own.payment_id"
     yield "invoice_lines", "session_id", of_invoice
+    of_superbill = "JOIN superbills AS owner ON owner.id = own.superbill_id"
+    yield "superbill_lines", "session_id", of_superbill
     yield "payments", "invoice_id", "JOIN payments AS owner ON owner.line = own.line"
     yield "allocations", "invoice_id", of_payment
+    yield "refunds", "invoice_id", of_payment

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from billing.imports.columns import BY_NAME, NOT_YET, ColumnLayout, FileLayout, nearest_name
+from billing.imports.columns import ColumnLayout, FileLayout, nearest_name
 from billing.imports.faults import Complaint, Faults
 from billing.imports.folders import Folder
+from billing.imports.layouts import BY_NAME, NOT_YET
 from billing.imports.mapping import OURS, FileMapping, ImportMapping
 from billing.imports.values import Formats, Parser
 
@@ -263,8 +264,8 @@ class ReadColumn:
             if self.layout.is_required:
                 raise Complaint("is empty", "give a value", "MISSING")
             return None
-        if self.layout.later:
-            raise Complaint("is not imported yet", self.layout.later, "NOT_SUPPORTED")
+        if self.layout.instead:
+            raise Complaint("is not imported", self.layout.instead, "NOT_SUPPORTED")
         return self.parse(text)
 
 

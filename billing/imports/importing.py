@@ -16,10 +16,10 @@ from billing.entry.rows import Insertion
 from billing.imports.accounts import Accounts
 from billing.imports.client_import import ClientImport
 from billing.imports.client_records import ClientRecords, client_batches, prepare_work
-from billing.imports.columns import LAYOUTS
 from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.cross_checks import check_staged
 from billing.imports.faults import Fault, Faults
+from billing.imports.layouts import LAYOUTS
 from billing.imports.people_import import enter_client, enter_clinicians, enter_contacts
 from billing.imports.portal_payments import note_portal_payments
 from billing.imports.references import note_known

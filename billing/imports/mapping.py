@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from billing.imports.columns import BY_NAME, nearest_name
+from billing.imports.columns import nearest_name
+from billing.imports.layouts import BY_NAME
 from billing.imports.values import Formats
 
 FORMATS = {

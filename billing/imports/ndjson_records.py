@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from billing.imports.columns import BY_NAME, LAYOUTS, FileLayout, nearest_name
+from billing.imports.columns import FileLayout, nearest_name
 from billing.imports.csv_records import RecordReader, SourceRecord, heading_name
 from billing.imports.faults import Complaint, Fault, Faults
+from billing.imports.layouts import BY_NAME, LAYOUTS
 from billing.imports.values import Formats
 
 BODY = "body"
@@ -21,6 +22,10 @@ BY_KIND: Mapping[str, FileLayout] = {layout.kind: layout for layout in LAYOUTS}
 PARTS: Mapping[str, Mapping[str, tuple[FileLayout, str]]] = {
     "invoice": {"lines": (BY_NAME["invoice_lines"], "invoice_id")},
     "payment": {"allocations": (BY_NAME["allocations"], "payment_id")},
+    "superbill": {
+        "lines": (BY_NAME["superbill_lines"], "superbill_id"),
+        "diagnoses": (BY_NAME["superbill_diagnoses"], "superbill_id"),
+    },
 }
 Record = Mapping[str, Any]
 

@@ -14,15 +14,19 @@ from billing.entry.people import (
     CLIENT,
     CLINICIAN,
     CONTACT,
+    ClientArchive,
+    ClientRestore,
     ClinicianDetails,
     ContactDetails,
     Person,
+    archive_client,
+    restore_client,
 )
 from billing.entry.practice_facts import PracticeFacts
 from billing.entry.rows import Alteration, Draft, Insertion, Operation, Stamp, Values
 from billing.imports import client_records as inputs
 from billing.imports.accounts import ClientAccount
-from billing.imports.context import DayStamps, ImportContext, as_change
+from billing.imports.context import DayStamps, ImportContext, as_change, as_deletion
 from billing.imports.remedies import refuse_entry
 from billing.imports.staging import StagedRow
 from billing.ledger.hash_chain import Chain
@@ -101,8 +105,39 @@ def enter_client(context: ImportContext, row: StagedRow) -> EnteredPerson:
         raise refuse_entry(context, "clients", row, error) from None
     stamp = stamps.of(created) if created else stamps.now
     entered = enter_person(context, row, CLIENT, details, stamp)
+    try:
+        entered = follow_archive(context, row, entered)
+    except EntryError as error:
+        raise refuse_entry(context, "clients", row, error) from None
     context.count("clients", entered.outcome)
     return entered
+
+
+def follow_archive(context: ImportContext, row: StagedRow, entered: EnteredPerson) -> EnteredPerson:
+    """Archive a client with a day in the file. Take a client without one out of the archive, if a
+    file has put the client there.
+    """
+    day, known = inputs.day_of(row["archived_on"]), row["archive_row_id"] is not None
+    content = content_of("archive", entered.row_id, day)
+    if row["archive_digest"] == content.digest or not (day or known):
+        return entered
+    draft = Draft(context.facts.id, Stamp.at(context.now, context.today))
+    reference = context.reference(content, row["id"], entered.row_id)
+    if day:
+        archive_client(draft, context.facts, ClientArchive(entered.row_id, day))
+        context.operations.append(as_change(reference) if known else reference)
+    else:
+        restore_client(draft, context.facts, ClientRestore(entered.row_id))
+        context.operations.append(as_deletion(reference))
+    if entered.outcome == "new":
+        # A new client's row is written as a whole, later changes included.
+        client, *_ = entered.operations
+        assert isinstance(client, Insertion)
+        client.values["archived_on"] = day
+        return entered
+    context.operations += draft.operations
+    context.touched.add(draft.operations)
+    return EnteredPerson(entered.row_id, "changed", (*entered.operations, *draft.operations))
 
 
 def enter_person(

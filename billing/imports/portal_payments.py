@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.entry.client_ledger import ClientLedger
 from billing.entry.outside_payments import refunds_of
-from billing.imports.columns import BY_NAME
 from billing.imports.faults import Complaint, Faults
+from billing.imports.layouts import BY_NAME
 from billing.imports.references import chunks
 from billing.imports.staging import StagedRow, Staging
 from models import Payment, PaymentMethodKind, PaymentState, Receipt

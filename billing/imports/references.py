@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.imports.columns import LAYOUTS
+from billing.imports.layouts import LAYOUTS
 from billing.imports.staging import Staging
 from models import ExternalReference, Invoice, Payment, Session
 
@@ -16,7 +16,11 @@ LOOKED_UP = 2_000
 # The kinds with rows that belong to a client. A later record may name such a row.
 OWNED: dict[str, Any] = {"session": Session, "invoice": Invoice, "payment": Payment}
 # The second kind of record in a file, and the column of its ids.
-ALSO = {"contacts": ("contact_link", "link_id"), "invoices": ("void", "id")}
+ALSO = {
+    "clients": ("archive", "id"),
+    "contacts": ("contact_link", "link_id"),
+    "invoices": ("void", "id"),
+}
 
 
 async def note_known(

@@ -23,6 +23,7 @@ SEND_ANEW = {
     "allocation": "leave it as it was",
     "session": "leave it as it was; a corrected session needs an id of its own",
     "opening_balance": "leave it as it was",
+    "superbill": "leave it as it was; a corrected superbill needs an id of its own",
     "refund": "leave it as it was, and send the difference as a record of its own",
     "credit": "leave it as it was, and send the difference as a record of its own",
     "adjustment": "leave it as it was, and send the difference as a record of its own",

@@ -11,18 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from billing.entry.invoices import WHOLE, line_amount
-from billing.imports.columns import LAYOUTS, FileLayout
+from billing.imports.columns import FileLayout
 from billing.imports.csv_records import SourceRecord
 from billing.imports.faults import Faults
+from billing.imports.layouts import LAYOUTS
 
 # The pages of 4 KiB in memory.
 PAGES = 4_000
 # The columns that checks and lookups join by.
-INDEXED = ("id", "client_id", "invoice_id", "payment_id")
+INDEXED = ("id", "client_id", "invoice_id", "payment_id", "superbill_id")
 MORE_COLUMNS = {
     "invoices": ("serial",),
     "payments": ("serial", "portal_row_id"),
     "opening_balances": ("serial",),
+    "superbills": ("serial",),
     "allocations": ("client_id",),
     "refunds": ("client_id",),
     "adjustments": ("client_id",),

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.imports.columns import BY_NAME
 from billing.imports.faults import Faults
+from billing.imports.layouts import BY_NAME
 from billing.imports.references import LOOKED_UP
 from billing.imports.staging import StagedRow, Staging
 from billing.imports.values import Formats

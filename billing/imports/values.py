@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from billing.entry import validation as check
 from billing.entry.errors import EntryError
+from billing.entry.superbills import MOST_DIAGNOSES
 from billing.imports.faults import Complaint
 from models import PaymentMethodKind, Relation
 
@@ -25,6 +26,8 @@ AMOUNT = re.compile(r"(-?)(\d{1,15})(?:\.(\d+))?")
 QUANTITY = re.compile(r"(\d{1,6})(?:\.(\d{1,2}))?")
 ISO = "%Y-%m-%d"
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# A line of a claim form has room for four modifiers.
+MOST_MODIFIERS = 4
 METHODS = [kind.value for kind in PaymentMethodKind if kind is not PaymentMethodKind.CREDIT]
 ADJUSTMENTS = ["WRITE_OFF", "ADJUSTMENT"]
 RELATIONS = [relation.value for relation in Relation]
@@ -48,6 +51,11 @@ class Form(enum.Enum):
     QUANTITY = "write a quantity as 1 or 1.5"
     FLAG = "write yes or no"
     CPT = "write a code as 90837"
+    PLACE = "write the two digits of the place of service, as 11"
+    MODIFIERS = "write modifiers as 95 GT, at most four"
+    POINTER = "write the position of a diagnosis, from 1 to 12"
+    POINTERS = "write positions of diagnoses as 1 2"
+    DIAGNOSIS = "write a code of ICD-10-CM as F41.1"
     NPI = "copy the number of ten digits again"
     COUNTRY = "write the country's code, as US"
     METHOD = f"write one of {', '.join(METHODS)}"
@@ -109,6 +117,11 @@ class Formats:
             Form.QUANTITY: quantity,
             Form.FLAG: flag,
             Form.CPT: of_form(check.CPT),
+            Form.PLACE: of_form(check.PLACE),
+            Form.MODIFIERS: list_of(of_form(check.MODIFIER), MOST_MODIFIERS),
+            Form.POINTER: whole(1, MOST_DIAGNOSES),
+            Form.POINTERS: list_of(whole(1, MOST_DIAGNOSES), MOST_DIAGNOSES),
+            Form.DIAGNOSIS: of_form(check.DIAGNOSIS),
             Form.NPI: npi,
             Form.COUNTRY: of_form(check.COUNTRY),
             Form.METHOD: one_of(METHODS),
@@ -216,6 +229,20 @@ def of_form(form: str) -> Parser:
         return written
 
     return parse
+
+
+def list_of(parse: Parser, most: int) -> Parser:
+    """Return the parser of several different values with blanks between them."""
+
+    def parse_all(written: str) -> str:
+        items = [str(parse(item)) for item in written.replace(",", " ").split()]
+        if len(items) > most:
+            raise ValueError(f"has more than {most} values")
+        if len(set(items)) < len(items):
+            raise ValueError("has a value twice")
+        return " ".join(items)
+
+    return parse_all
 
 
 def one_of(names: list[str]) -> Parser:

@@ -20,6 +20,7 @@ from models import (
     Payment,
     Row,
     Session,
+    Superbill,
     bulk_insert,
 )
 
@@ -29,6 +30,7 @@ KINDS: Mapping[type[Row], tuple[str, ...]] = {
     Session: ("session",),
     Invoice: ("invoice", "opening_balance"),
     Payment: ("payment",),
+    Superbill: ("superbill",),
 }
 
 

@@ -90,7 +90,7 @@ def redistribute(
             moved[reversal.key][source] += part
     for reversal in reversals:
         unallocated -= reversal.minor
-        chosen = chosen_part(now, reversal, payment_id)
+        chosen = chosen_part(now, reversal.minor, payment_id, reversal.invoice_id)
         others = take_back(now - chosen, -unallocated - chosen.total(), payment_id)
         for source, part in [*chosen.items(), *others]:
             now[source] -= part
@@ -99,12 +99,15 @@ def redistribute(
     return moved
 
 
-def chosen_part(allocated: Allocated, reversal: Reversal, payment_id: str) -> Counter[Source]:
-    """Return the part that a reversal takes back of its chosen invoice."""
-    if reversal.invoice_id is None:
+def chosen_part(
+    allocated: Allocated, minor: int, payment_id: str | None, invoice_id: str | None
+) -> Counter[Source]:
+    """Return the part of a payment that is taken back of a chosen invoice, or none without one."""
+    if invoice_id is None:
         return Counter()
-    source = Source(reversal.invoice_id, payment_id, is_credit=False)
-    return Counter({source: min(reversal.minor, allocated.get(source, 0))})
+    source = Source(invoice_id, payment_id, is_credit=False)
+    part = min(minor, allocated.get(source, 0))
+    return Counter({source: part} if part > 0 else {})
 
 
 async def allocated_sums(

@@ -13,7 +13,7 @@ from graph.types.invoice import Session, session
 from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
-from planner.sources import Embedded, ToMany, Value, column, field
+from planner.sources import Embedded, ToMany, ToOne, Value, column, field
 from planner.sql_text import exact_decimal
 from planner.tables import RowOf
 from resolvers import superbills
@@ -93,6 +93,10 @@ class Superbill(Node):
     )
     client: LazyClient = client
     provider: Provider = provider
+    rendering_provider: Provider | None = field(
+        ToOne(superbills.rendering_provider),
+        description="The provider who held the visits, as printed; null if the issuer did.",
+    )
     issued_on: dt.date = column(models.Superbill.issued_on, "The day of issue.")
     period_start: dt.date = column(models.Superbill.period_start, "The first day of the period.")
     period_end: dt.date = column(models.Superbill.period_end, "The last day of the period.")

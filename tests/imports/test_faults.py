@@ -75,9 +75,8 @@ WRONG: Iterable[tuple[str, int, dict[str, str], str]] = (
     ("clients", 2, {"clinician_id": "t9"},
      "clients.csv:2:clinician_id: names no clinician of clinicians.csv or of an earlier import:"
      " correct it, or add the clinician"),
-    ("clients", 2, {"archived_on": "2026-03-01"},
-     "clients.csv:2:archived_on: is not imported yet: archived clients are not imported yet: leave"
-     " the column out"),
+    ("clinicians", 2, {"taxonomy_code": "103T00000X"},
+     "clinicians.csv:2:taxonomy_code: is not imported: no document has it: leave the column out"),
     ("clients", 3, {"id": "c1"},
      "clients.csv:3:id: is the same record as line 2: leave one of the two out"),
     ("contacts", 2, {"sees_documents": "no", "can_pay": ""},

@@ -104,7 +104,8 @@ async def test_numbers_are_kept_and_counters_continue_after_them(desk: ImportDes
     receipts = [one["number"] for one in await desk.rows(Receipt)]
     assert sorted(receipts) == ["RCP-2026-0001", "RCP-2026-0002"]
     counters = {one["kind"]: one["last"] for one in await desk.rows(DocumentCounter)}
-    assert counters == {DocumentKind.INVOICE: 42, DocumentKind.RECEIPT: 2}
+    kinds = DocumentKind.INVOICE, DocumentKind.RECEIPT, DocumentKind.SUPERBILL
+    assert counters == dict(zip(kinds, (42, 2, 1), strict=True))
 
 
 @pytest.mark.twins(1)
@@ -168,6 +169,80 @@ async def test_later_records_of_known_clients_are_added(desk: ImportDesk) -> Non
     # The oldest invoice is paid first, and its version tells of it.
     (oldest,) = await desk.rows(Invoice, number="A-17")
     assert oldest["version"] == 2
+
+
+async def test_details_of_an_issued_invoice_follow_the_files(desk: ImportDesk) -> None:
+    await desk.load(small_folder())
+    folder = small_folder()
+    folder["invoices"][0] |= {"due_on": "2026-03-31", "notes": "By post", "shared": "no"}
+    for row in folder["invoices"][1:]:
+        row["shared"] = ""
+    report = await desk.load(folder)
+    assert [str(one) for one in report.faults] == []
+    assert report.counts["invoices"] == {"new": 0, "changed": 1, "same": 2}
+    (invoice,) = await desk.rows(Invoice, number="A-17")
+    assert (invoice["due_on"], invoice["notes"]) == (dt.date(2026, 3, 31), "By post")
+    assert (invoice["shared_at"], invoice["version"]) == (None, 2)
+    audited = [one["client_id"] for one in await desk.rows(AccessEntry)]
+    assert audited.count(invoice["client_id"]) == 2
+    assert (await desk.load(folder)).counts["invoices"] == {"new": 0, "changed": 0, "same": 3}
+    # Shared again, the invoice is shared from that day on.
+    assert (await desk.load(small_folder())).counts["invoices"]["changed"] == 1
+    (invoice,) = await desk.rows(Invoice, number="A-17")
+    assert invoice["shared_at"] == desk.now
+
+
+async def test_archived_client_follows_the_files(desk: ImportDesk) -> None:
+    folder = small_folder()
+    for row in folder["clients"]:
+        row["archived_on"] = ""
+    folder["clients"][0]["archived_on"] = "2026-03-01"
+    await desk.load(folder)
+
+    async def archived() -> list[dt.date | None]:
+        ids = [await desk.row_of("client", name) for name in ("c1", "c2")]
+        return [(await desk.rows(Client, id=one))[0]["archived_on"] for one in ids]
+
+    assert await archived() == [dt.date(2026, 3, 1), None]
+    assert (await desk.load(folder)).counts["clients"] == {"new": 0, "changed": 0, "same": 3}
+    folder["clients"][1]["archived_on"] = "2026-03-02"
+    folder["clients"][0]["archived_on"] = ""
+    assert (await desk.load(folder)).counts["clients"] == {"new": 0, "changed": 2, "same": 1}
+    assert await archived() == [None, dt.date(2026, 3, 2)]
+    versions = {one["name"]: one["version"] for one in await desk.rows(Client)}
+    assert versions == {"Ana Prieto": 2, "Ben Osei": 2, "Cleo Tan": 1}
+    folder["clients"][2]["archived_on"] = "2026-04-02"
+    assert [str(one) for one in (await desk.load(folder)).faults] == [
+        "clients.csv:4:archived_on: is in the future: correct the record"
+    ]
+
+
+@pytest.mark.twins(1)
+async def test_refund_is_taken_from_its_invoice(desk: ImportDesk) -> None:
+    """The payment of 200.00 pays two invoices, and the refund names the second one."""
+    folder = small_folder()
+    folder["invoices"].append({**folder["invoices"][0], "id": "i5", "number": "A-18",
+                               "issued_on": "2026-02-01", "due_on": ""})  # fmt: skip
+    folder["invoice_lines"].append({"invoice_id": "i5", "session_id": "", "description": "Letter",
+                                    "quantity": "", "unit_price": "80.00"})  # fmt: skip
+    folder["allocations"] = [
+        {"payment_id": "p1", "invoice_id": "i1", "amount": "100.00"},
+        {"payment_id": "p1", "invoice_id": "i5", "amount": "80.00"},
+    ]
+    folder["refunds"][0]["invoice_id"] = "i1"
+    del folder["totals"]
+    report = await desk.load(folder)
+    assert [str(one) for one in report.faults] == []
+    put = await desk.rows(Allocation, payment_id=await desk.row_of("payment", "p1"))
+    sums = dict.fromkeys(("i1", "i5"), 0)
+    for name in sums:
+        invoice = await desk.row_of("invoice", name)
+        sums[name] = sum(one["amount_minor"] for one in put if one["invoice_id"] == invoice)
+    assert sums == {"i1": 8_000, "i5": 8_000}
+    assert await findings(desk.engine, desk.practice_id) == []
+    folder["refunds"][0]["invoice_id"] = "i3"
+    told = [str(one) for one in (await desk.load(folder)).faults]
+    assert told == ["refunds.csv:2:invoice_id: names the invoice of another client: correct the id"]
 
 
 async def test_issued_invoice_never_changes(desk: ImportDesk) -> None:

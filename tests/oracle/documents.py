@@ -169,6 +169,10 @@ class Superbill(Shown):
         return paper(self, "Superbill")
 
     @property
+    def rendering_provider(self) -> Any:
+        return self.world.by_id(models.Letterhead, self.row.rendering_letterhead_id)
+
+    @property
     def lines(self) -> list[Any]:
         return self.parts(models.SuperbillLine, superbill_id=self.row.id)
 

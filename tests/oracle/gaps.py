@@ -29,11 +29,16 @@ class Completeness(Shown):
 
 def of_head(world: World, superbill: Any) -> list[Gap]:
     provider = world.by_id(Letterhead, superbill.letterhead_id)
+    rendering = world.by_id(Letterhead, superbill.rendering_letterhead_id)
     diagnoses = world.where(SuperbillDiagnosis, superbill_id=superbill.id)
     printed = [
         (provider.npi, Gap("PROVIDER_NPI", "The provider has no NPI.")),
         (provider.tax_id_encrypted, Gap("PROVIDER_TAX_ID", "The provider has no tax id.")),
         (provider.address_line1, Gap("PROVIDER_ADDRESS", "The provider has no address.")),
+        (
+            rendering is None or rendering.npi,
+            Gap("RENDERING_PROVIDER_NPI", "The rendering provider has no NPI."),
+        ),
         (
             superbill.client_date_of_birth,
             Gap("CLIENT_DATE_OF_BIRTH", "The date of birth is missing."),

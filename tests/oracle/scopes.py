@@ -56,7 +56,7 @@ HEALTH: Mapping[str, frozenset[str]] = {
     "Client": frozenset({"name", "email", "phone", "dateOfBirth", "address"}),
     "InvoiceLine": frozenset({"description", "serviceCode", "session"}),
     "Invoice": frozenset({"notes"}),
-    "Superbill": frozenset({"provider", "lines", "diagnoses", "completeness"}),
+    "Superbill": frozenset({"provider", "renderingProvider", "lines", "diagnoses", "completeness"}),
     "StatementLine": frozenset({"description"}),
     "AccessLogEntry": frozenset({"name"}),
     "AccountHistoryEntry": frozenset({"description", "session"}),

@@ -178,8 +178,9 @@ WRITTEN: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "superbills with all that they have": (
         "{ client { superbills { totalCount nodes { id number issuedOn periodStart periodEnd"
-        f" totalFee {MONEY} totalPaid {MONEY} provider {{ name npi licenceNumber }} diagnoses"
-        f" {{ position code description }} lines {{ date placeOfService cptCode modifiers units"
+        f" totalFee {MONEY} totalPaid {MONEY} provider {{ name npi licenceNumber }}"
+        f" renderingProvider {{ name npi }} diagnoses {{ position code description }}"
+        " lines { date placeOfService cptCode modifiers units"
         f" diagnosisPointers fee {MONEY} paid {MONEY} session {{ id }} }} }} }} }} }}",
         {},
     ),

@@ -101,6 +101,23 @@ def small_folder() -> Folder:
              "amount": "-3.00", "description": "Correction of"},
         ],
         "opening_balances": [{"client_id": "c3", "as_of": "2025-12-31", "amount": "-45.00"}],
+        "superbills": [
+            {"id": "b1", "client_id": "c1", "number": "B-7", "issued_on": "2026-02-01",
+             "period_start": "2026-01-01", "period_end": "2026-01-31",
+             "rendering_clinician_id": "t1", "billing_clinician_id": "", "shared": "yes"},
+        ],
+        "superbill_lines": [
+            {"superbill_id": "b1", "session_id": "s1", "date": "2026-01-05",
+             "place_of_service": "11", "service_code": "90834", "modifiers": "95 GT", "units": "",
+             "diagnoses": "2", "fee": "150.00", "paid": "150.00"},
+            {"superbill_id": "b1", "session_id": "", "date": "2026-01-12",
+             "place_of_service": "", "service_code": "", "modifiers": "", "units": "1.5",
+             "diagnoses": "", "fee": "150.00", "paid": ""},
+        ],
+        "superbill_diagnoses": [
+            {"superbill_id": "b1", "position": "1", "code": "F41.1", "description": "Anxiety"},
+            {"superbill_id": "b1", "position": "2", "code": "F32.1", "description": ""},
+        ],
         "totals": [
             {"client_id": "c1", "balance": "100.00", "unallocated": "0.00"},
             {"client_id": "c2", "balance": "120.50", "unallocated": ""},

@@ -503,6 +503,7 @@ def upgrade() -> None:
         *key(),
         sa.Column("client_id", ID, nullable=False),
         sa.Column("letterhead_id", ID, nullable=False),
+        sa.Column("rendering_letterhead_id", ID, nullable=True),
         sa.Column("client_name", sa.Text(), nullable=False),
         sa.Column("client_date_of_birth", sa.Date(), nullable=True),
         sa.Column("number", sa.Text(), nullable=False),
@@ -517,6 +518,7 @@ def upgrade() -> None:
         sa.CheckConstraint("period_start <= period_end", name="period_in_order"),
         refers("client", "client_id"),
         refers("letterhead", "letterhead_id"),
+        refers("letterhead", "rendering_letterhead_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "serial"),
     )

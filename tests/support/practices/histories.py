@@ -231,6 +231,7 @@ class Lives(Draws):
         superbill = self.books.enter(
             Superbill,
             client_date_of_birth=self.maybe(dt.date(1987, 2, 28)),
+            rendering_letterhead_id=self.maybe(self.chance.choice(self.letterheads)),
             **self.address(),
             **self.frozen(client_id, Superbill, "SB"),
         )
@@ -265,6 +266,7 @@ class Lives(Draws):
         address = {"line1": "2 Main St", "city": "Albany", "postal_code": "1", "country": "US"}
         superbill.update(
             letterhead_id=self.letterheads[-1],
+            rendering_letterhead_id=None,
             client_date_of_birth=dt.date(1987, 2, 28),
             shared_at=MOMENT,
             **{f"address_{name}": value for name, value in address.items()},
