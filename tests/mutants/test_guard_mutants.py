@@ -32,7 +32,7 @@ from tests.support.triggers import remove_triggers
 
 OTHER = f"{ACCOUNT}other"
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.rest]
 
 
 @pytest.fixture

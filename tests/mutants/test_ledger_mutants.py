@@ -16,7 +16,7 @@ from tests.payments.state_machine.judge import judge, shown_balance
 from tests.support.payments import Paying, paying
 from tests.support.reversals import at_stripe
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.rest]
 
 
 @pytest.fixture

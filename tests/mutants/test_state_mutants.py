@@ -16,7 +16,7 @@ from tests.payments.states import histories
 from tests.payments.states.histories import run_histories
 from tests.support.triggers import STATEFUL, remove_triggers, watch_transitions
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.rest]
 
 EXAMPLES = 40
 

@@ -22,16 +22,16 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 LONG = ("slow", "faults")
 # Folders whose tests are about rules, and not about a database.
 TWINS = {
-    "tests/api": 8,
-    "tests/cli": 8,
+    "tests/api": 16,
+    "tests/cli": 16,
     "tests/client_records": 4,
-    "tests/documents": 8,
+    "tests/documents": 16,
     "tests/entry": 4,
-    "tests/imports": 8,
-    "tests/payments": 8,
-    "tests/recovery": 8,
-    "tests/security": 8,
-    "tests/sign_in": 8,
+    "tests/imports": 16,
+    "tests/payments": 16,
+    "tests/recovery": 16,
+    "tests/security": 16,
+    "tests/sign_in": 16,
 }
 # The number of cases of which one is taken, and the name of the group.
 Group = tuple[int, str]
