@@ -26,6 +26,11 @@ class Client(Addressed, Row):
     __table_args__ = (
         practice_reference(),
         refers("clinician", "clinician_id"),
+        refers("client", "merged_into"),
+        CheckConstraint("merged_into <> id", name="merged_into_another"),
+        CheckConstraint(
+            "merged_into IS NULL OR archived_on IS NOT NULL", name="merged_is_archived"
+        ),
         address_is_whole(),
         *address_check("email"),
         Index(None, "practice_id", "clinician_id"),
@@ -51,6 +56,8 @@ class Client(Addressed, Row):
     created_at: Mapped[dt.datetime]
     # The day on which the client left the practice.
     archived_on: Mapped[dt.date | None]
+    # The other record of the same person that goes on, with the balance of this one.
+    merged_into: Mapped[Reference | None]
     # The practice's version at the last change; None if it was entered without one, as demo data.
     version: Mapped[int | None]
 

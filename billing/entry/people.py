@@ -225,8 +225,10 @@ class ClientRestore:
 
 
 def restore_client(draft: Draft, facts: PracticeFacts, wanted: ClientRestore) -> str:
-    """Take a client out of the archive."""
-    draft.alter(Client, {"id": wanted.row_id}, archived_on=None)
+    """Take a client out of the archive. A merged client is a client of its own again, and the
+    balance stays where it was carried to.
+    """
+    draft.alter(Client, {"id": wanted.row_id}, archived_on=None, merged_into=None)
     return wanted.row_id
 
 

@@ -86,6 +86,21 @@ class ArchiveClientInput(given.ArchiveRecord):
     )
 
 
+@strawberry.input(description="Input for `restoreClient`.")
+class RestoreClientInput(given.RestoreRecord):
+    client: RecordReference = strawberry.field(description="The archived client.")
+
+
+@strawberry.input(description="Input for `mergeClients`: two records of the same person.")
+class MergeClientsInput(given.MergeRecord):
+    client: RecordReference = strawberry.field(
+        description="The record to close. It keeps its documents and its history."
+    )
+    into: RecordReference = strawberry.field(
+        description="The record that goes on, with the balance of both."
+    )
+
+
 @strawberry.input(
     description="Input for `linkContact`: the contact, and all rights that the contact has to the"
     " client from now on. At least one right is needed."

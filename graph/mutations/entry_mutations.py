@@ -11,9 +11,11 @@ from graph.mutations.entry_inputs import (
     IssueStatementInput,
     IssueSuperbillInput,
     LinkContactInput,
+    MergeClientsInput,
     RecordPaymentInput,
     RecordRefundInput,
     RecordSessionInput,
+    RestoreClientInput,
     ShareDocumentInput,
     UnlinkContactInput,
     UpsertClientInput,
@@ -81,6 +83,23 @@ class EntryMutation:
         "The client.",
         description="Archive a client who has left the practice. The client may still sign in and"
         " pay; lists can leave archived clients out.",
+    )
+
+    restore_client: ClientEntryResult | None = mutation(
+        clients.restore_client,
+        RestoreClientInput,
+        "The client.",
+        description="Take a client out of the archive. A merged client is a client of its own"
+        " again; the balance stays where it was carried to.",
+    )
+
+    merge_clients: ClientEntryResult | None = mutation(
+        clients.merge_client,
+        MergeClientsInput,
+        "The two records.",
+        description="Merge two records of one client. What is due of the first, its unused credit"
+        " and its uninvoiced sessions go to the other, which is the client of the result. The"
+        " first is archived and loses its cards.",
     )
 
     link_contact: ClientEntryResult | None = mutation(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, cast, null, select, union_all
+from sqlalchemy import Row, Select, cast, false, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Client, Contact, Practice
@@ -23,8 +23,8 @@ async def people(
 ) -> Sequence[Row[Any]]:
     """Return the people with this address, in all practices or in one.
 
-    They are ordered by practice, clients before contacts. A sign-in begins as the first person of
-    its practice.
+    They are ordered by practice, clients before contacts, and records that go on before those that
+    are merged into them. A sign-in begins as the first person of its practice.
     """
     both = union_all(
         *(with_address(table, email, practice_id) for table in (Client, Contact)),
@@ -32,7 +32,9 @@ async def people(
     found = (await conn.execute(both)).all()
     if len(found) > MOST:
         raise TooManyPeople
-    return sorted(found, key=lambda it: (it.practice, it.client_id is None, it.name, it.id))
+    return sorted(
+        found, key=lambda it: (it.practice, it.client_id is None, it.is_merged, it.name, it.id)
+    )
 
 
 def with_address(table: Any, email: str, practice_id: str | None = None) -> Select[Any]:
@@ -46,6 +48,7 @@ def with_address(table: Any, email: str, practice_id: str | None = None) -> Sele
             table.id,
             (table.id if is_client else cast(null(), ID)).label("client_id"),
             (cast(null(), ID) if is_client else table.id).label("contact_id"),
+            (table.merged_into.is_not(None) if is_client else false()).label("is_merged"),
             table.name,
             table.email,
         )

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Row, and_, select
 
 from billing.audit_log import record
-from billing.entry import people
+from billing.entry import merging, people
 from billing.entry.commands import PracticeEntries, practice_entries
 from billing.entry.people import CLIENT, ClientDetails
 from billing.entry.practices import stored_address
+from billing.entry.rows import EntryChange
 from models import AccessAction, Client, ClientNamePart, Practice
 from models.names import fold_name
 from server.cli.entering import Key, entering_for, external_id
@@ -63,6 +64,16 @@ async def restore_client(settings: Settings, client: str) -> str:
     async with client_change(settings, client, "portal client restore") as (entries, row):
         await entries.enter(people.restore_client, people.ClientRestore(row.id))
     return f"cli_{row.id} is a current client again."
+
+
+async def merge_clients(settings: Settings, client: str, into: str) -> str:
+    """Merge two records of a client, and return a sentence."""
+    async with client_change(settings, client, "portal client merge") as (entries, row):
+        other = await find_row(entries.conn, Client, into)
+        change = await merging.merge_clients(entries, merging.ClientMerge(row.id, other.id))
+    if change is EntryChange.UNCHANGED:
+        return "Nothing is changed."
+    return f"cli_{row.id} is merged into cli_{other.id}."
 
 
 @asynccontextmanager
@@ -118,4 +129,5 @@ def client_facts(client: Row[Any]) -> dict[str, Any]:
         "date_of_birth": born.isoformat() if born else None,
         "clinician": f"cln_{client.clinician_id}" if client.clinician_id else None,
         "archived_on": left.isoformat() if left else None,
+        "merged_into": f"cli_{client.merged_into}" if client.merged_into else None,
     }

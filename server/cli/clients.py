@@ -19,7 +19,9 @@ from server.cli.fields import (
     with_fields,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Enter, change, archive, export and list clients.")
+app = typer.Typer(
+    no_args_is_help=True, help="Enter, change, archive, merge, export and list clients."
+)
 
 Practice = Annotated[str, typer.Option(help="The practice: pra_…")]
 Client = Annotated[str, typer.Argument(help="The client: cli_…")]
@@ -89,6 +91,20 @@ def restore(client: Client) -> None:
     from server.cli import client_admin
 
     typer.echo(run(client_admin.restore_client(settings_from_environment(), client)))
+
+
+@app.command("merge")
+def merge(
+    client: Annotated[str, typer.Argument(help="The record to close: cli_…")],
+    into: Annotated[str, typer.Option(help="The record of the same client that goes on: cli_…")],
+) -> None:
+    """Merge two records of one client: the balance goes to the one that goes on.
+
+    The closed record keeps its documents and history, which the client still sees.
+    """
+    from server.cli import client_admin
+
+    typer.echo(run(client_admin.merge_clients(settings_from_environment(), client, into)))
 
 
 @app.command("export")

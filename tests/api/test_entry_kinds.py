@@ -108,6 +108,37 @@ async def test_client_is_archived_once(program: Program) -> None:
     await refused(program, "archiveClient", nobody, "NotFound", "input.client")
 
 
+async def test_client_is_restored_once(program: Program) -> None:
+    told = "... on ClientEntered { client { archivedOn } }"
+    wanted = {"client": program.client}
+    await program.enter("archiveClient", wanted)
+    answers = [await program.enter("restoreClient", wanted, told) for _ in range(2)]
+    assert [one["change"] for one in answers] == ["CHANGED", "UNCHANGED"]
+    assert {one["client"]["archivedOn"] for one in answers} == {None}
+    await refused(
+        program, "restoreClient", {"client": external("nobody")}, "NotFound", "input.client"
+    )
+
+
+async def test_two_records_of_a_client_are_merged_once(program: Program) -> None:
+    await program.enter("upsertClient", {"externalId": key("c-2"), "name": "Ana Prieto"})
+    await program.enter("issueInvoice", invoice(program, "i-1", "150.00"))
+    told = "... on ClientEntered { client { archivedOn balance { amount { amount } } } }"
+    wanted = {"client": program.client, "into": external("c-2")}
+    answers = [await program.enter("mergeClients", wanted, told) for _ in range(2)]
+    assert [one["change"] for one in answers] == ["CHANGED", "UNCHANGED"]
+    surviving = {"archivedOn": None, "balance": {"amount": {"amount": "150.00"}}}
+    assert [one["client"] for one in answers] == [surviving, surviving]
+    for client, into, code, path in (
+        (program.client, program.client, "InvalidInput", "input.into"),
+        (program.client, external("nobody"), "NotFound", "input.into"),
+        (external("nobody"), program.client, "NotFound", "input.client"),
+        (external("c-2"), program.client, "InvalidInput", "input.into"),
+    ):
+        given = {"client": client, "into": into}
+        await refused(program, "mergeClients", given, code, path)
+
+
 # -- sessions --------------------------------------------------------------------------------------
 
 

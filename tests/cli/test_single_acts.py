@@ -89,6 +89,7 @@ async def test_client_is_entered_changed_archived_and_restored(account: Account)
             "date_of_birth": "1990-02-28",
             "clinician": None,
             "archived_on": None,
+            "merged_into": None,
         }
     ]
     (row,) = await desk.rows(Client, practice)

@@ -167,7 +167,9 @@ class Books:
         `whose`.
         """
         links: dict[str, Any] = {
-            link_column(link): self.ids[referred(link)] for link in all_links(row)
+            link_column(link): self.ids[referred(link)]
+            for link in all_links(row)
+            if referred(link) != table(row).name
         }
         if "client_id" in table(row).columns:
             # An audit entry has no foreign key, and may be inserted before a client.
@@ -177,6 +179,9 @@ class Books:
             kind = referred(one) if one is not None else "client"
             links = {"client_id": None, "contact_id": None, f"{kind}_id": links[f"{kind}_id"]}
             links |= {"kind": kind.upper()}
+        if row is Client and one is not None and link_column(one) == "merged_into":
+            # A merged client is archived.
+            links["archived_on"] = DAY
         if row is LedgerEntry:
             # A charge names an invoice, and a fund a payment and its dispute.
             is_charge = one is None or referred(one) != "dispute"

@@ -218,10 +218,16 @@ def upgrade() -> None:
         sa.Column("clinician_id", ID, nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("archived_on", sa.Date(), nullable=True),
+        sa.Column("merged_into", ID, nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=True),
         *address(),
+        sa.CheckConstraint("merged_into <> id", name="merged_into_another"),
+        sa.CheckConstraint(
+            "merged_into IS NULL OR archived_on IS NOT NULL", name="merged_is_archived"
+        ),
         address_is_whole(),
         *address_check("email"),
+        refers("client", "merged_into"),
         refers("clinician", "clinician_id"),
         practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),

@@ -2,15 +2,18 @@
 
 from billing.entry.commands import practice_entries
 from billing.entry.contact_links import link_contact_of, unlink_contact_of
+from billing.entry.merging import ClientMerge, merge_clients
 from billing.entry.people import CLIENT as PERSON
 from billing.entry.people import (
     ClientArchive,
     ClientDetails,
+    ClientRestore,
     ContactDetails,
     ContactLink,
     PostalAddress,
 )
 from billing.entry.people import archive_client as archive
+from billing.entry.people import restore_client as restore
 from billing.entry.rows import EntryChange
 from billing.entry.sessions import SessionDetails, record_session
 from resolvers.mutations.entries.errors import at
@@ -20,6 +23,8 @@ from resolvers.mutations.entries.inputs import (
     ContactChoice,
     ContactRecord,
     GivenAddress,
+    MergeRecord,
+    RestoreRecord,
     SessionRecord,
 )
 from resolvers.mutations.entries.making import (
@@ -33,9 +38,11 @@ from resolvers.mutations.entries.making import (
 from resolvers.mutations.entries.references import (
     CLIENT,
     CLINICIAN,
+    Path,
     external_key,
     optional_row_id,
     row_id,
+    row_ids,
 )
 from resolvers.mutations.result import MutationContext, Outcome
 
@@ -73,6 +80,33 @@ async def archive_client(mutation: MutationContext, input: ArchiveRecord) -> Out
             await entries.enter(archive, ClientArchive(client_id, input.archived_on))
             change = EntryChange.CHANGED
     return Made(mutation, client_id, client_id, change).outcome("ClientEntered")
+
+
+@entry
+async def restore_client(mutation: MutationContext, input: RestoreRecord) -> Outcome:
+    """Take a client out of the archive. A current client is not changed."""
+    client_id = await row_id(mutation, CLIENT, input.client, (*INPUT, "client"))
+    context, practice_id = entry_context(mutation), mutation.viewer.practice_id
+    async with practice_entries(context, practice_id) as entries:
+        async with entries.of_client(client_id) as of_client:
+            is_archived = of_client.ledger.client["archived_on"] is not None
+        if is_archived:
+            await entries.enter(restore, ClientRestore(client_id))
+    change = EntryChange.CHANGED if is_archived else EntryChange.UNCHANGED
+    return Made(mutation, client_id, client_id, change).outcome("ClientEntered")
+
+
+@entry
+async def merge_client(mutation: MutationContext, input: MergeRecord) -> Outcome:
+    """Merge two records of a client. The result shows the record that goes on."""
+    paths: list[Path] = [(*INPUT, "client"), (*INPUT, "into")]
+    named = dict(zip(paths, (input.client, input.into), strict=True))
+    ids = await row_ids(mutation, CLIENT, named)
+    wanted = ClientMerge(*(ids[path] for path in paths))
+    context, practice_id = entry_context(mutation), mutation.viewer.practice_id
+    async with practice_entries(context, practice_id) as entries:
+        change = await merge_clients(entries, wanted)
+    return Made(mutation, wanted.into_id, wanted.into_id, change).outcome("ClientEntered")
 
 
 def postal_address(given: GivenAddress | None) -> PostalAddress | None:

@@ -62,6 +62,19 @@ class ArchiveRecord:
     archived_on: dt.date | None
 
 
+class RestoreRecord:
+    """An archived client to restore."""
+
+    client: RecordReference
+
+
+class MergeRecord:
+    """Two records of one client."""
+
+    client: RecordReference
+    into: RecordReference
+
+
 class ContactRecord(ForClient):
     """A contact, and the contact's rights to a client."""
 

@@ -191,6 +191,23 @@ ENTRIES: dict[str, Change] = dict(
             "InvalidInput",
         ),
         entry(
+            *("restoreClient(input.client.id:)", "Client"),
+            lambda _, id_: {"client": reference(id_)},
+            "ClientEntered",
+            writes=lambda _, client: client["archived_on"] is not None,
+        ),
+        entry(
+            *("mergeClients(input.client.id:)", "Client"),
+            lambda _, id_: {"client": reference(id_), "into": reference(f"cli_{NOWHERE}")},
+            "NotFound at input.into",
+        ),
+        entry(
+            *("mergeClients(input.into.id:)", "Client"),
+            lambda payer, id_: {"client": reference(client_of(payer)), "into": reference(id_)},
+            "InvalidInput",
+            writes=lambda payer, client: f"cli_{client['id']}" != client_of(payer),
+        ),
+        entry(
             *("linkContact(input.client.id:)", "Client"),
             # A contact without a right is refused once the client is found.
             lambda _, id_: {

@@ -268,7 +268,9 @@ def entries(world: World) -> Iterator[Asked]:
 
 
 # Entries of no record of another system.
-WITHOUT_KEY = ("archiveClient", "shareDocument", "unlinkContact", "voidInvoice")
+WITHOUT_KEY = frozenset(
+    "archiveClient mergeClients restoreClient shareDocument unlinkContact voidInvoice".split()
+)
 
 
 def entry_inputs(
@@ -285,6 +287,8 @@ def entry_inputs(
     yield "recordPayment", {"client": client, "amount": money, "method": "CASH"}
     yield "giveCredit", {"client": client, "amount": money, "description": text}
     yield "archiveClient", {"client": client}
+    yield "restoreClient", {"client": client}
+    yield "mergeClients", {"client": client, "into": client}
     rights = {"relation": "PARENT", "seesDocuments": True, "canPay": False}
     yield "linkContact", {"client": client, "name": text, "email": "b@example.org", **rights}
     yield "unlinkContact", {"client": client, "contact": {"source": "probe", "id": f"{number}"}}
