@@ -25,6 +25,7 @@ from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token, ViewerKind
 from models.database import SERVER, Reads, Statement
 from models.literals import constant
+from models.request_facts import note_viewer
 from models.row import ID, Instant
 from planner.cache import FairCache
 from planner.deferred import Deferred, bind
@@ -117,6 +118,7 @@ class Authenticator:
     def viewer_in_row(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
         """Return the viewer in a row, and record the use of the token."""
         viewer = viewer_of(*row)
+        note_viewer(viewer.kind)
         if self.uses is not None:
             self.uses.note(viewer.practice_id, viewer.token_id, now)
         return viewer

@@ -35,17 +35,22 @@ from execution.scopes import required_scopes, scopes_required
 from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
+from models.request_facts import note_operation
 from planner import fallback_executor
 from planner.fallback_executor import Answer, error_answer
 from planner.operation import (
     Errors,
     Operation,
+    root_fields,
     validate_operation,
 )
 from planner.sources import source_of
 from planner.validation_rules import RULES, Rules
 from resolvers.mutations.field import PortalMutation
 from resolvers.mutations.result import FindViewer, MutationContext
+
+# The root fields that the log names.
+MOST_ROOT_FIELDS = 5
 
 Reading = Callable[[], AbstractContextManager[None]]
 
@@ -124,6 +129,7 @@ class GraphQLService:
         )
         if not isinstance(prepared, PreparedOperation):
             return error_answer(prepared)
+        note_operation(prepared.label)
         operation, variables = prepared.operation, request.variables
         if lacking := prepared.needed.lacking(
             self.schema._schema, operation, variables, viewer.scopes
@@ -168,6 +174,7 @@ class GraphQLService:
         )
         if not isinstance(prepared, PreparedOperation):
             return error_answer(prepared)
+        note_operation(prepared.label)
         operation, variables, executor = (
             prepared.operation,
             request.variables,
@@ -242,8 +249,17 @@ class GraphQLService:
         if not isinstance(operation, Operation):
             return operation
         return PreparedOperation(
-            operation, required_scopes(schema, operation), read_scope(schema, operation)
+            operation,
+            required_scopes(schema, operation),
+            read_scope(schema, operation),
+            operation_label(document, node),
         )
+
+
+def operation_label(document: DocumentNode, node: OperationDefinitionNode) -> str:
+    """Return the kind of a valid operation and its root fields, such as `query client,viewer`."""
+    names = sorted(root_fields(document, node))[:MOST_ROOT_FIELDS]
+    return f"{node.operation.value} {','.join(names)}"
 
 
 def public_mutations(schema: GraphQLSchema) -> frozenset[str]:

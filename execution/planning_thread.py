@@ -8,6 +8,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from execution.garbage_collection import pause
@@ -52,7 +54,9 @@ class PlanningThread:
         """Run work of a caller in the thread, and return its result."""
         loop = asyncio.get_running_loop()
         async with self.lane.place(caller):
-            doing = loop.run_in_executor(self.thread, self.timed, loop, caller, work, *given)
+            # A log line of the work has the request's id.
+            timed = partial(copy_context().run, self.timed, loop, caller, work, *given)
+            doing = loop.run_in_executor(self.thread, timed)
             try:
                 return await asyncio.shield(doing)
             except asyncio.CancelledError:

@@ -14,3 +14,5 @@ class PreparedOperation:
     operation: Operation
     needed: RequiredScopes
     reads: ReadScope | None
+    # The kind of operation and its root fields, for logs: words of the schema alone.
+    label: str

@@ -18,6 +18,7 @@ from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
 from models.database import StatementTooDeep
 from models.measures import CACHE_LOOKUPS
+from models.request_facts import note_operation
 from planner.cache import FairCache
 from planner.deferred import FieldError
 from planner.json_text import NULL_VIOLATION
@@ -72,10 +73,11 @@ class RequestCache:
         """
         key = body, *permission_key(session.viewer)
         answered = self.answered.recall(key, session.viewer.owner)
-        is_known = answered is not None and answered.ready() is not None
-        CACHE_LOOKUPS.add("answers", "hit" if is_known else "miss")
-        if answered is None or not is_known:
+        ready = answered.ready() if answered else None
+        CACHE_LOOKUPS.add("answers", "hit" if ready else "miss")
+        if answered is None or ready is None:
             return None
+        note_operation(ready.label)
         # Another viewer with the same permissions may belong to a larger practice.
         if answered.scans and await self.row_costs.refuse(answered.scans, session.viewer):
             return None

@@ -24,6 +24,7 @@ from graphql import (
     get_nullable_type,
 )
 
+from models.request_facts import request_id
 from planner.operation import Errors, Operation, graphql_error, with_code
 from planner.plan import ExecutedPlan
 from planner.sources import source_of
@@ -83,9 +84,12 @@ def public_error(error: GraphQLError) -> GraphQLError:
     if bug is None or isinstance(bug, GraphQLError):
         return with_code(error, "BAD_USER_INPUT")
     log.error("a field failed: %s", error.path, exc_info=bug)
-    if error.message.startswith(NULL_FOR_NON_NULL):
-        return with_code(error, "INTERNAL")
     internal = {"code": "INTERNAL"}
+    if (id_ := request_id()) is not None:
+        internal["requestId"] = id_
+    if error.message.startswith(NULL_FOR_NON_NULL):
+        error.extensions = internal
+        return with_code(error, "INTERNAL")
     return GraphQLError("internal error", error.nodes, path=error.path, extensions=internal)
 
 

@@ -40,7 +40,7 @@ from models import database
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
 from resolvers.document_files import PrintedDocuments
-from server import security_log
+from server import logs, security_log
 from server.background_writes import flush_regularly
 from server.clock import utc_now
 from server.http import graphiql, portal_page, probes
@@ -52,12 +52,12 @@ from server.http.graphiql import PageConfig
 from server.http.graphql import Endpoint, HTTPError, refusal_response
 from server.http.ingest import Ingest
 from server.http.media_types import asks_for_html
+from server.http.observed_requests import ObservedRequests
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
 from server.http.serving import end_with_parent
 from server.http.webhook import WebhookEndpoint
 from server.metrics.exposition import MetricsPage
-from server.metrics.requests import MeasuredRequests
 from server.metrics.snapshot import SharedSnapshots, in_use
 from server.sandbox import Sandbox
 from server.settings import Settings, from_environment
@@ -275,7 +275,7 @@ def middleware(
     origins = partial(Origins, allowed=settings.allowed_origins, local=local)
     hosts, seconds = settings.allowed_hosts, settings.request_timeout_s
     return [
-        Middleware(MeasuredRequests),
+        Middleware(ObservedRequests, proxies=settings.proxies),
         Middleware(ForwardedAddress, proxies=settings.proxies),
         Middleware(FastPath, endpoint=endpoint, hosts=hosts, origins=origins, seconds=seconds),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
@@ -291,15 +291,6 @@ def folder(mount: Mount) -> list[BaseRoute]:
         return RedirectResponse(f"{mount.path}/")
 
     return [Route(mount.path, to_page), mount]
-
-
-def without_query(record: logging.LogRecord) -> bool:
-    """Keeps what follows an address's question mark out of the log: a link's signature opens."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            part.partition("?")[0] if isinstance(part, str) else part for part in record.args
-        )
-    return True
 
 
 def log_in_one_line(record: logging.LogRecord) -> bool:
@@ -321,9 +312,9 @@ def app_of_environment() -> Starlette:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     settings = from_environment()
     refuse_unsaid_sandbox(settings)
+    logs.configure(settings.log_format, requests=settings.request_log)
     security_log.configure(settings.security_log)
     application = app(settings)
-    logging.getLogger("uvicorn.access").addFilter(without_query)
     logging.getLogger("uvicorn.error").addFilter(log_in_one_line)
     # Objects from the start are never garbage, and examining them holds the event loop.
     gc.collect()

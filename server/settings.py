@@ -21,6 +21,7 @@ from identity.token_keys import TokenKeys
 from models.database import ReadLimits, Waits, backend_name, check_url
 from server.command_errors import CommandError
 from server.http.settings import HttpSettings, between_commas
+from server.logs import LogFormat
 from server.secret_files import SecretFiles, UnreadableSecret
 from server.security_log import SecurityLog
 
@@ -213,6 +214,17 @@ class Settings(HttpSettings):
         min_length=32,
         description="Secret of 32 characters or more, with which a monitor reads `/metrics`"
         " (`Authorization: Bearer …`); without one there is no such page.",
+    )
+
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT,
+        description="Format of the log on stderr (`docs/logs.md`): `text`, or `json` with one"
+        " object a line.",
+    )
+    request_log: bool = Field(
+        default=True,
+        description="`false`: the log has no line for each request; the same as `portal serve"
+        " --no-access-log`.",
     )
 
     font_paths: Annotated[list[str], NoDecode] = Field(

@@ -15,6 +15,7 @@ from typing import Any
 from models.database.confinement import EVERY_PRACTICE
 from models.database.errors import DatabaseBusy, TransientError
 from models.measures import STATEMENT_SECONDS
+from models.request_facts import note_statement
 
 # Statements that may wait in a lane, and of one token so many for each that it may have running.
 MOST_WAITING, WAITING_FOR_EACH = 500, 10
@@ -296,4 +297,5 @@ class LanePlace:
             budgets.spend(self.caller, seconds)
         if self.lane.name is not None:
             STATEMENT_SECONDS.observe(seconds, self.lane.name)
+            note_statement(seconds)
         self.lane.leave(self.caller)

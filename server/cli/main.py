@@ -78,10 +78,12 @@ def serve(
     if page:
         # Each process reads its settings itself.
         os.environ["PORTAL_PAGE"] = "true"
+    if not access_log:
+        os.environ["REQUEST_LOG"] = "false"
     from server.cli import serve
 
     settings = settings_from_environment()
-    serve.serve(settings, host, port, processes, access_log=access_log)
+    serve.serve(settings, host, port, processes)
 
 
 @app.command()

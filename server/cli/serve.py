@@ -16,11 +16,12 @@ from server.cli.console import run
 from server.cli.single_process import sole_server
 from server.command_errors import CommandError
 from server.http.serving import allow_files, uvicorn_options
+from server.logs import log_config
 from server.metrics.snapshot import FOLDER
 from server.settings import Settings
 
 
-def serve(settings: Settings, host: str, port: int, processes: int, *, access_log: bool) -> None:
+def serve(settings: Settings, host: str, port: int, processes: int) -> None:
     """Serve until an interruption. Raise CommandError if the server must not start."""
     with sole_server(settings.database_url, processes), shared_metrics(processes):
         run(run_checks(AT_START, settings, warn_or_stop))
@@ -33,7 +34,8 @@ def serve(settings: Settings, host: str, port: int, processes: int, *, access_lo
             host=host,
             port=port,
             workers=processes,
-            access_log=access_log,
+            access_log=False,
+            log_config=log_config(settings.log_format),
             **uvicorn_options(settings.connection_limits, settings.public_url, shutdown_s),
         )
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-import uuid
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from execution.authentication import Authenticator
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
 from models.database import RateLimited, StatementTimeout, TransientError
 from resolvers.document_files import FoundDocument, PrintedDocuments
-from server.http.graphql import RETRY_AFTER_S, misconfigured
+from server.http.graphql import RETRY_AFTER_S, log_internal_error, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.
 HEADERS = {
@@ -76,8 +75,7 @@ class Documents:
             away = misconfigured(error)
             return html_page(away.status, "That didn't work", f"{str(away).capitalize()}.")
         except Exception:
-            id_ = uuid.uuid4().hex
-            log.exception("internal error %s", id_)
+            id_ = log_internal_error()
             return html_page(
                 500, "That didn't work", f"The server's log has the reason under the id {id_}."
             )

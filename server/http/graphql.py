@@ -23,6 +23,7 @@ from execution.read_audit import Unwritten
 from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.lasting_errors import LastingErrors
+from models.request_facts import note_code, request_id
 from planner.fallback_executor import Answer
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
@@ -35,8 +36,6 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 RETRY_AFTER_S = "5"
 # The status for proxies' logs. No client receives it.
 CLIENT_CLOSED = 499
-# The key of a request's scope for an outcome that the status does not tell (server/metrics/).
-OUTCOME = "portal.outcome"
 
 log = logging.getLogger("portal")
 MISCONFIGURED = LastingErrors()
@@ -86,7 +85,7 @@ class Endpoint:
             raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…") from None
         if not answer.has_data:
             # The older media type has the status 200 for it.
-            request.scope[OUTCOME] = "refused"
+            note_code(str((answer.errors[0].extensions or {}).get("code", "REFUSED")))
         return response(request, answer)
 
     async def receive_body(
@@ -246,10 +245,17 @@ def unauthenticated_error(message: str, *, invalid: bool = False) -> HTTPError:
 
 
 def internal() -> HTTPError:
-    """Log an internal error, and return an error with its id only."""
-    id_ = uuid.uuid4().hex
+    """Log an internal error, and return an error with the request's id only."""
+    id_ = log_internal_error()
+    away = f"something went wrong; the log has it under the id {id_}"
+    return HTTPError(500, "INTERNAL", away, extensions={"requestId": id_})
+
+
+def log_internal_error() -> str:
+    """Log an internal error, and return the id that its line has: the request's, if any."""
+    id_ = request_id() or uuid.uuid4().hex
     log.exception("internal error %s", id_)
-    return HTTPError(500, "INTERNAL", f"something went wrong; the log has it under the id {id_}")
+    return id_
 
 
 # -- responses -------------------------------------------------------------------------------------
@@ -269,6 +275,7 @@ def response(request: Request, answer: Answer) -> Response:
 
 
 def refusal_response(request: Request, away: HTTPError) -> Response:
+    note_code(away.code)
     error: dict[str, Any] = {"message": str(away), "extensions": away.extensions}
     return Response(
         orjson.dumps({"errors": [error]}),

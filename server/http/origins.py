@@ -18,7 +18,7 @@ API = re.compile(
 )
 METHODS = ("GET", "POST")
 # The response headers that a page may read.
-EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate")
+EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 REMEMBERED_S = 86_400
 
 

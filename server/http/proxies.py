@@ -1,13 +1,15 @@
 """Network addresses of clients, from the X-Forwarded-For of trusted proxies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 EVERYBODY = "*"
+# The addresses of connections that are remembered.
+REMEMBERED = 4_096
 # No address with its port is longer.
 LONGEST = 64
 
@@ -20,10 +22,20 @@ class Proxies:
     is_everybody: bool = False
 
     def __contains__(self, host: str) -> bool:
-        if self.is_everybody:
-            return True
-        address = normal(host)
-        return address is not None and trusted(address, tuple(self.networks))
+        return self.is_everybody or self.is_trusted(host)
+
+    @cached_property
+    def is_trusted(self) -> Callable[[str], bool]:
+        """Return the function that looks up an address, and remembers the last ones."""
+
+        @lru_cache(REMEMBERED)
+        def found(host: str) -> bool:
+            address = normal(host)
+            return address is not None and any(
+                ip_address(address) in network for network in self.networks
+            )
+
+        return found
 
     def client(self, peer: str, forwarded: str) -> str:
         """Return the address of the client behind a proxy.
@@ -41,12 +53,6 @@ class Proxies:
             if self.is_everybody or address not in self:
                 break
         return client
-
-
-@lru_cache(4_096)
-def trusted(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    parsed = ip_address(address)
-    return any(parsed in network for network in networks)
 
 
 def parse_proxies(written: Sequence[str]) -> Proxies:

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +12,6 @@ from sqlalchemy import delete, insert, update
 
 from billing.documents import printer, typesetting
 from models import Invoice, Letterhead, PrintedDocument
-from server.app import without_query
 from tests.support.document_links import BASE, get, link, made, text
 from tests.support.portal import Portal, served
 from tests.support.unprotected import unprotected
@@ -130,12 +128,3 @@ async def test_internal_error_of_printing_is_only_in_the_log(
     assert response.status_code == 500
     assert "nobody should" not in response.text
     assert "nobody should" in caplog.text
-
-
-def test_request_log_contains_no_signature() -> None:
-    args = ("127.0.0.1:1", "GET", "/documents/inv_1/print?signature=abc", "1.1", 200)
-    record = logging.LogRecord(
-        "uvicorn.access", logging.INFO, "", 1, '%s "%s %s" %s %d', args, None
-    )
-    assert without_query(record)
-    assert record.getMessage() == '127.0.0.1:1 "GET /documents/inv_1/print" 1.1 200'

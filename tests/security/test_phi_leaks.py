@@ -41,6 +41,8 @@ from tests.security.phi_leaks.marked import (
 from tests.security.phi_leaks.requests import Asked, entries, everything, much
 from tests.security.test_scopes import ENTRIES, PLAIN, SCHEMA
 from tests.support.empty_databases import prepare
+from tests.support.headers import compared_headers
+from tests.support.logs import captured_log
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import load
 from tests.support.practices.random_values import NOW
@@ -127,7 +129,7 @@ async def sent(client: httpx.AsyncClient, asked: Asked, held: frozenset[Scope]) 
 
 def whole(response: httpx.Response) -> str:
     """Return the status, the headers and the body."""
-    head = f"{response.status_code} {dict(response.headers)}\n"
+    head = f"{response.status_code} {compared_headers(response)}\n"
     return f"{head}{response.text}"
 
 
@@ -138,19 +140,24 @@ async def leaks(
     responses.
     """
     found, answers = [], []
-    async with worlds.served() as (first, second):
-        for asked in worlds.asked(held):
-            if among not in f"{asked}":
-                continue
-            both = (sent(client, asked, held) for client in (first, second))
-            one, other = await asyncio.gather(*both)
-            differ = whole(one) != whole(other)
-            told = markers(worlds, one) | (markers(worlds, other) if differ else set())
-            if strange := told - told_by(f"asks {asked}", worlds.hashes):
-                found.append(f"{asked} tells {strange}")
-            elif differ:
-                found.append(f"{asked} differs: {one.text[:300]} and {other.text[:300]}")
-            answers.append(one)
+    with captured_log() as log:
+        async with worlds.served() as (first, second):
+            for asked in worlds.asked(held):
+                if among not in f"{asked}":
+                    continue
+                both = (sent(client, asked, held) for client in (first, second))
+                one, other = await asyncio.gather(*both)
+                differ = whole(one) != whole(other)
+                told = markers(worlds, one) | (markers(worlds, other) if differ else set())
+                if strange := told - told_by(f"asks {asked}", worlds.hashes):
+                    found.append(f"{asked} tells {strange}")
+                elif differ:
+                    found.append(f"{asked} differs: {one.text[:300]} and {other.text[:300]}")
+                answers.append(one)
+    # The log has a line for each request, and tells no name either.
+    lines = log.getvalue().splitlines()
+    assert sum('"route":"graphql"' in line for line in lines) >= len(answers)
+    found += [f"the log tells {told}" for line in lines if (told := told_by(line, worlds.hashes))]
     return found, answers
 
 

@@ -12,6 +12,7 @@ from tests.security.isolation.households import Bearer
 from tests.security.isolation.ids import NOWHERE, TAKERS, Asked, Taker, some
 from tests.security.isolation.matrix import Matrix
 from tests.security.isolation.sight import Eyes
+from tests.support.headers import compared_headers
 from tests.support.portal import KEY
 from tests.support.practices.random_values import NOW
 
@@ -40,7 +41,7 @@ async def asked(
     headers = {"Authorization": header} if header is not None else {}
     body = {"query": query, "variables": {"id": id_}}
     response = await client.post("/graphql", json=body, headers=headers)
-    return response.status_code, response.text, dict(response.headers)
+    return response.status_code, response.text, compared_headers(response)
 
 
 def wrong_headers(stale: list[Bearer]) -> dict[str, str | None]:

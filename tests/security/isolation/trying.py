@@ -25,6 +25,7 @@ from tests.security.isolation.mutations import (
 )
 from tests.security.isolation.rows import MOVING, Difference
 from tests.security.isolation.sight import PREFIXES, relation
+from tests.support.headers import compared_headers
 
 SIGN_INS = (AccessAction.SIGN_IN, AccessAction.SIGN_OUT)
 
@@ -163,7 +164,7 @@ async def sent(inside: Inside, payer: Payer, change: Change, id_: str) -> httpx.
 
 
 def whole(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
-    return response.status_code, response.text, dict(response.headers)
+    return response.status_code, response.text, compared_headers(response)
 
 
 def came_to(payer: Payer, change: Change, response: httpx.Response, id_: str) -> str:
