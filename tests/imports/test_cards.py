@@ -114,7 +114,6 @@ async def test_cards_are_put_on_file_as_stripe_has_them(desk: ImportDesk, stripe
     assert len(await desk.rows(PaymentMethod)) == 2
 
 
-@pytest.mark.twins(1)
 async def test_stripe_that_does_not_answer_leaves_nothing(
     desk: ImportDesk, stripe: StripeOf
 ) -> None:
@@ -148,7 +147,6 @@ async def test_stripe_is_read_outside_of_the_transaction(
     assert len(await desk.rows(PaymentMethod)) == 1
 
 
-@pytest.mark.twins(1)
 async def test_wrong_cards_are_refused(desk: ImportDesk, stripe: StripeOf) -> None:
     customer, visa = stripe.customer_with(VISA)
     other, mastercard = stripe.customer_with(MASTERCARD)
@@ -174,7 +172,6 @@ async def test_wrong_cards_are_refused(desk: ImportDesk, stripe: StripeOf) -> No
     assert await desk.counts() == before
 
 
-@pytest.mark.twins(1)
 async def test_card_of_a_client_with_another_customer(desk: ImportDesk, stripe: StripeOf) -> None:
     customer, visa = stripe.customer_with(VISA)
     await desk.load(with_cards(("c1", customer, visa)), open_stripe=stripe.open)
@@ -186,7 +183,6 @@ async def test_card_of_a_client_with_another_customer(desk: ImportDesk, stripe: 
     assert len(await desk.rows(PaymentMethod)) == 1
 
 
-@pytest.mark.twins(1)
 async def test_practice_without_an_account_has_no_cards(desk: ImportDesk) -> None:
     report = await desk.load(with_cards(("c1", "cus_1", "pm_1")))
     assert [one.code for one in report.faults] == ["NO_STRIPE_ACCOUNT"]

@@ -14,6 +14,7 @@ from billing.documents.printer import Printer
 from billing.imports import attachments, importing
 from billing.imports.folders import NotAFolder
 from billing.imports.importing import ImportDisturbed
+from identity.tokens import Subject
 from models import (
     DocumentCounter,
     DocumentKind,
@@ -27,6 +28,7 @@ from models import (
     SuperbillLine,
 )
 from tests.support.books import findings
+from tests.support.document_links import BASE, get, link
 from tests.support.import_folders import (
     Folder,
     ImportDesk,
@@ -36,6 +38,7 @@ from tests.support.import_folders import (
     small_folder,
     write_folder,
 )
+from tests.support.portal import served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -52,7 +55,6 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> ImportDesk:
     return await ImportDesk(engine, tmp_path / "export").open()
 
 
-@pytest.mark.twins(1)
 async def test_superbill_has_its_lines_providers_and_diagnoses(desk: ImportDesk) -> None:
     await desk.load(small_folder())
     (superbill,) = await desk.rows(Superbill)
@@ -119,7 +121,6 @@ WRONG = (
 )  # fmt: skip
 
 
-@pytest.mark.twins(1)
 @pytest.mark.parametrize(("file", "values", "told"), WRONG, ids=[one[2][:40] for one in WRONG])
 async def test_wrong_superbill_is_refused(
     desk: ImportDesk, file: str, values: dict[str, str], told: str
@@ -160,7 +161,24 @@ async def test_pdfs_are_kept_byte_for_byte_for_their_documents(desk: ImportDesk)
     assert await desk.counts() == before
 
 
-@pytest.mark.twins(1)
+async def test_client_opens_a_kept_pdf_through_the_portal(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    async with new_database() as url, served(url, public_url=BASE) as portal:
+        desk = await ImportDesk(portal.engine, tmp_path / "export", portal.clock()).open()
+        report = await desk.load(add_documents(desk.path, small_folder()))
+        assert [str(one) for one in report.faults] == []
+        client = Subject(desk.practice_id, client_id=await desk.row_of("client", "c1"))
+        token = await portal.token(client)
+        for prefix, name, number in (("inv", "invoice", "i1"), ("sbl", "superbill", "b1")):
+            id_ = f"{prefix}_{await desk.row_of(name, number)}"
+            links = await link(portal, id_, token)
+            response = await get(portal, links["downloadUrl"])
+            assert response.content == pdf("d1" if name == "invoice" else "d2")
+            assert response.headers["content-type"] == "application/pdf"
+            assert response.headers["content-disposition"].startswith("attachment")
+
+
 async def test_pdf_of_an_earlier_imports_records(desk: ImportDesk) -> None:
     await desk.load(small_folder())
     folder = add_documents(desk.path, small_folder())
@@ -224,7 +242,6 @@ WRONG_PDFS: tuple[tuple[str, dict[str, str], Callable[[Path], None], str], ...] 
 )  # fmt: skip
 
 
-@pytest.mark.twins(1)
 @pytest.mark.parametrize(
     ("values", "change", "told"),
     [one[1:] for one in WRONG_PDFS],
@@ -246,7 +263,6 @@ async def test_wrong_pdf_is_refused(
     assert await desk.rows(PrintedDocument) == []
 
 
-@pytest.mark.twins(1)
 async def test_pdf_that_changes_during_the_import(
     desk: ImportDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +278,6 @@ async def test_pdf_that_changes_during_the_import(
     assert await desk.rows(Superbill) == []
 
 
-@pytest.mark.twins(1)
 async def test_symbolic_link_is_refused(desk: ImportDesk, tmp_path: Path) -> None:
     path = write_folder(desk.path, add_documents(desk.path, small_folder()))
     secret = tmp_path / "secret.pdf"
@@ -281,7 +296,6 @@ STRANGE = {
 }
 
 
-@pytest.mark.twins(1)
 @pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
 async def test_zip_file_with_a_strange_name(
     desk: ImportDesk, tmp_path: Path, strange: tuple[str, int]
