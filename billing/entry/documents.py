@@ -1,4 +1,4 @@
-"""The sharing of documents that were issued unshared."""
+"""The sharing of documents, and the PDFs that another system has given out."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,8 @@ from typing import ClassVar
 from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger
 from billing.entry.rows import Draft
-from models import DocumentKind, Invoice, Row, Statement, Superbill
+from billing.entry.statements import StatementPeriod, issue_statement
+from models import DocumentKind, Invoice, PrintedDocument, Row, Statement, Superbill
 
 TABLES: dict[DocumentKind, type[Row]] = {
     DocumentKind.INVOICE: Invoice,
@@ -37,3 +38,43 @@ def share_document(draft: Draft, ledger: ClientLedger, document: SharedDocument)
     key = {"id": document.document_id, "client_id": ledger.id}
     draft.alter(TABLES[document.document_kind], key, shared_at=draft.now)
     return document.document_id
+
+
+@dataclass(frozen=True)
+class KeptPdf:
+    """A PDF that another system gave out for a document: kept, and given out again.
+
+    Without a `document_id` a statement is issued for it. The hash is that of the content.
+    """
+
+    kind: ClassVar[str] = "document"
+
+    document_kind: DocumentKind
+    sha256: str
+    document_id: str | None = None
+    statement: StatementPeriod | None = None
+    content: bytes = b""
+
+    def __post_init__(self) -> None:
+        if (self.document_id is None) is (self.statement is None):
+            raise check.invalid("document_id", "is needed, or the period of a statement")
+        check.check_optional_form("document_id", self.document_id, check.ID)
+
+
+def keep_pdf(draft: Draft, ledger: ClientLedger, wanted: KeptPdf) -> str:
+    """Keep the PDF of a document, and return the document's id."""
+    document_id = wanted.document_id
+    if wanted.statement is not None:
+        document_id = issue_statement(draft, ledger, wanted.statement)
+    elif wanted.document_kind is DocumentKind.INVOICE:
+        ledger.invoice(str(document_id), may_be_void=True)
+    draft.insert(
+        PrintedDocument,
+        kind=wanted.document_kind,
+        document_id=document_id,
+        is_void=False,
+        content=wanted.content,
+        is_archival=False,
+        printed_at=draft.now,
+    )
+    return str(document_id)

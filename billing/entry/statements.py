@@ -18,16 +18,22 @@ LINES = (EntryKind.SESSION, EntryKind.CHARGE)
 
 @dataclass(frozen=True)
 class StatementPeriod:
-    """The period of a statement to issue, which has ended."""
+    """The period of a statement to issue, which has ended. The number is the next one and the day
+    is today, unless another system has issued the statement.
+    """
 
     kind: ClassVar[str] = "statement"
 
     first: dt.date
     last: dt.date
     is_shared: bool = True
+    number: str | None = None
+    issued_on: dt.date | None = None
 
     def __post_init__(self) -> None:
         check.check_period(self.first, self.last)
+        check.check_optional_text("number", self.number, 50)
+        check.check_optional_day("issued_on", self.issued_on)
 
 
 class Movement(NamedTuple):
@@ -42,7 +48,10 @@ class Movement(NamedTuple):
 
 def issue_statement(draft: Draft, ledger: ClientLedger, period: StatementPeriod) -> str:
     """Issue a statement. It ends with the balance as of its last day."""
-    if period.last >= draft.today:
+    issued_on = period.issued_on or draft.today
+    if issued_on > draft.today:
+        raise check.invalid("issued_on", "is in the future")
+    if period.last >= issued_on:
         raise check.invalid("period_end", "is not over")
     beginning = balance_before(ledger, period.first)
     moved = list(movements(ledger, period.first, period.last))
@@ -52,7 +61,8 @@ def issue_statement(draft: Draft, ledger: ClientLedger, period: StatementPeriod)
         Statement,
         letterhead_id=ledger.practice.letterhead(),
         client_name=ledger.client["name"],
-        issued_on=draft.today,
+        number=period.number,
+        issued_on=issued_on,
         period_start=period.first,
         period_end=period.last,
         beginning_minor=beginning,

@@ -1,7 +1,7 @@
 """The accounts of clients that were entered before: locked, and read a few clients at a time."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import and_, func, select
@@ -10,7 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.entry.client_ledger import ClientLedger, read_client_ledgers
 from billing.entry.practice_facts import PracticeFacts
 from billing.ledger.hash_chain import Chain
-from models import ACTIVE_STATES, ChainLink, Client, Statement
+from models import (
+    ACTIVE_STATES,
+    ChainLink,
+    Client,
+    DocumentKind,
+    PrintedDocument,
+    Receipt,
+    Statement,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,9 @@ class ClientAccount:
     chain: Chain | None = None
     first_day: dt.date = dt.date.min
     is_new: bool = False
+    # The receipts by the ids of their payments, and the documents that were given out.
+    receipts: Mapping[str, str] = field(default_factory=dict)
+    printed: Collection[tuple[DocumentKind, str]] = ()
 
 
 @dataclass
@@ -34,25 +45,46 @@ class Accounts:
     ledgers: dict[str, ClientLedger] = field(default_factory=dict)
     chains: dict[str, Chain] = field(default_factory=dict)
     first_days: dict[str, dt.date] = field(default_factory=dict)
+    receipts: Mapping[str, str] = field(default_factory=dict)
+    printed: Collection[tuple[DocumentKind, str]] = ()
 
     @classmethod
     async def read(
-        cls, conn: AsyncConnection, practice: PracticeFacts, clients: Sequence[str]
+        cls,
+        conn: AsyncConnection,
+        practice: PracticeFacts,
+        clients: Sequence[str],
+        *,
+        with_documents: bool,
     ) -> "Accounts":
-        """Lock and read the accounts of clients. Payments of these clients wait from now on."""
+        """Lock and read the accounts of clients. Payments of these clients wait from now on.
+
+        Receipts and the documents that were given out are read if documents are imported.
+        """
         if not clients:
             return cls()
         these = Client.practice_id == practice.id, Client.id.in_(clients)
         await conn.execute(select(Client.id).where(*these).order_by(Client.id).with_for_update())
-        return cls(
+        accounts = cls(
             await read_client_ledgers(conn, practice, clients),
             await read_chains(conn, practice.id, clients),
             await read_first_days(conn, practice.id, clients),
         )
+        if with_documents:
+            accounts.receipts = await read_receipts(conn, practice.id, clients)
+            accounts.printed = await read_printed(conn, practice.id, clients)
+        return accounts
 
     def of(self, row_id: str) -> ClientAccount:
         first_day = self.first_days.get(row_id, dt.date.min)
-        return ClientAccount(row_id, self.ledgers.get(row_id), self.chains.get(row_id), first_day)
+        return ClientAccount(
+            row_id,
+            self.ledgers.get(row_id),
+            self.chains.get(row_id),
+            first_day,
+            receipts=self.receipts,
+            printed=self.printed,
+        )
 
     @property
     def paying(self) -> set[str]:
@@ -87,3 +119,22 @@ async def read_first_days(
     own = Statement.practice_id == practice_id, Statement.client_id.in_(clients)
     found = await conn.execute(ends.where(*own).group_by(Statement.client_id))
     return {client: last + dt.timedelta(1) for client, last in found}
+
+
+async def read_receipts(
+    conn: AsyncConnection, practice_id: str, clients: Sequence[str]
+) -> dict[str, str]:
+    """Return the clients' receipts by the ids of their payments."""
+    own = Receipt.practice_id == practice_id, Receipt.client_id.in_(clients)
+    found = await conn.execute(select(Receipt.payment_id, Receipt.id).where(*own))
+    return {row.payment_id: row.id for row in found}
+
+
+async def read_printed(
+    conn: AsyncConnection, practice_id: str, clients: Sequence[str]
+) -> set[tuple[DocumentKind, str]]:
+    """Return the kinds and ids of the clients' documents that were given out."""
+    keys = select(PrintedDocument.kind, PrintedDocument.document_id)
+    own = PrintedDocument.practice_id == practice_id, PrintedDocument.client_id.in_(clients)
+    found = await conn.execute(keys.where(*own, ~PrintedDocument.is_void))
+    return {(row.kind, row.document_id) for row in found}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from billing.entry.client_ledger import ClientLedger, ClientMaker, enter_in_memory
 from billing.entry.credits import Credit, give_credit
+from billing.entry.documents import keep_pdf
 from billing.entry.errors import EntryErrorCode
 from billing.entry.external_ids import Content, content_of
 from billing.entry.invoices import (
@@ -38,11 +39,13 @@ from billing.entry.superbills import enter_issued_superbill
 from billing.imports import client_records as inputs
 from billing.imports import portal_payments
 from billing.imports.accounts import ClientAccount
+from billing.imports.attachments import read_attachment
 from billing.imports.client_records import ClientRecords
 from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.record_entries import RecordEntries
-from billing.imports.remedies import REMEDIES
+from billing.imports.remedies import ALREADY_PRINTED, REMEDIES
 from billing.imports.staging import StagedRow
+from models import DocumentKind
 
 
 class Event(NamedTuple):
@@ -57,7 +60,7 @@ class Event(NamedTuple):
 
 
 # Within a day an invoice is voided before another one is issued for the same sessions.
-VOID, ISSUE, VOID_AT_ONCE, CREDIT, ADJUST, PAY, ALLOCATE, REFUND, SUPERBILL = range(9)
+VOID, ISSUE, VOID_AT_ONCE, CREDIT, ADJUST, PAY, ALLOCATE, REFUND, SUPERBILL, DOCUMENT = range(10)
 
 
 class ClientImport(RecordEntries):
@@ -105,6 +108,9 @@ class ClientImport(RecordEntries):
             yield self.event("refunds", row, "refunded_on", REFUND, self.refund)
         for row in by_file["superbills"]:
             yield self.event("superbills", row, "issued_on", SUPERBILL, self.superbill)
+        for row in by_file["documents"]:
+            day = inputs.day_of(row["issued_on"]) or self.context.today
+            yield Event(day, DOCUMENT, row["line"], "documents", row, self.document)
 
     def event(
         self,
@@ -297,6 +303,33 @@ class ClientImport(RecordEntries):
         )
         wanted = inputs.issued_superbill(row, lines, sessions, diagnoses, providers)
         self.enter("superbills", row, wanted.issued_on, enter_issued_superbill, wanted)
+
+    def document(self, row: StagedRow) -> None:
+        """Keep the PDF of a document. Its bytes are read if it was not entered before."""
+        kind, context = DocumentKind(row["kind"]), self.context
+        document_id = self.document_of(row, kind)
+        wanted, entered = inputs.kept_pdf(row, document_id), None
+        if row["row_id"] is None:
+            if (kind, document_id) in self.account.printed:
+                raise context.complain("documents", row, "file", ALREADY_PRINTED)
+            entered = replace(wanted, content=read_attachment(context.staging, row))
+            context.held_bytes += len(entered.content)
+        day = inputs.day_of(row["issued_on"]) or context.today
+        self.enter("documents", row, day, keep_pdf, wanted, entered)
+
+    def document_of(self, row: StagedRow, kind: DocumentKind) -> str | None:
+        """Return the row of a document, or None for a statement that is to be issued."""
+        if kind is DocumentKind.INVOICE:
+            return self.invoice_of(row)
+        if kind is DocumentKind.SUPERBILL:
+            known = self.ids.get(("superbill", row["superbill_id"]))
+            return str(known or row["superbill_row_id"])
+        if kind is DocumentKind.RECEIPT:
+            payment_id = self.ids.get(("payment", row["payment_id"])) or row["payment_row_id"]
+            if row["row_id"] is not None:
+                return str(row["row_id"])
+            return self.receipts[payment_id]
+        return None
 
     def opening_balance(self, row: StagedRow) -> None:
         wanted = inputs.brought_forward(row)

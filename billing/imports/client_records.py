@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from billing.entry.credits import Credit
+from billing.entry.documents import KeptPdf
 from billing.entry.invoices import WHOLE, Adjustment, NewInvoice, NewLine, WriteOff
 from billing.entry.outside_payments import OutsidePayment, OutsideRefund
 from billing.entry.people import ClientDetails, ContactLink, PostalAddress
 from billing.entry.sessions import SessionDetails
+from billing.entry.statements import StatementPeriod
 from billing.entry.superbills import IssuedSuperbill, Visit
 from billing.imports.columns import ADDRESS
 from billing.imports.layouts import BY_NAME
 from billing.imports.staging import StagedRow, Staging
-from models import PaymentMethodKind, Relation
+from models import DocumentKind, PaymentMethodKind, Relation
 
 # The number of clients with records in memory at one time.
 CLIENTS_TOGETHER = 100
@@ -57,7 +59,7 @@ SELECT own.client_id, known.row_id FROM (
  UNION SELECT client_id FROM payments UNION SELECT client_id FROM allocations
  UNION SELECT client_id FROM refunds UNION SELECT client_id FROM credits
  UNION SELECT client_id FROM adjustments UNION SELECT client_id FROM opening_balances
- UNION SELECT client_id FROM superbills
+ UNION SELECT client_id FROM superbills UNION SELECT client_id FROM documents
 ) AS own
 LEFT JOIN known ON known.kind = 'client' AND known.external_id = own.client_id
 LEFT JOIN clients ON clients.id = own.client_id
@@ -65,6 +67,9 @@ WHERE own.client_id IS NOT NULL
 ORDER BY known.row_id IS NULL, known.row_id, clients.line"""
 OF_INVOICE = "(SELECT row_id FROM known WHERE kind = 'invoice' AND external_id = own.invoice_id)"
 OF_PAYMENT = "(SELECT row_id FROM known WHERE kind = 'payment' AND external_id = own.payment_id)"
+OF_SUPERBILL = (
+    "(SELECT row_id FROM known WHERE kind = 'superbill' AND external_id = own.superbill_id)"
+)
 # The columns that are added to those of a file's records.
 MORE: Mapping[str, str] = {
     "clients": ", archive.row_id AS archive_row_id, archive.digest AS archive_digest",
@@ -73,6 +78,10 @@ MORE: Mapping[str, str] = {
     "allocations": f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id",
     "refunds": f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id",
     "adjustments": f", {OF_INVOICE} AS invoice_row_id",
+    "documents": (
+        f", {OF_INVOICE} AS invoice_row_id, {OF_PAYMENT} AS payment_row_id,"
+        f" {OF_SUPERBILL} AS superbill_row_id"
+    ),
 }
 # The second references of records, by file.
 SECOND: Mapping[str, str] = {
@@ -91,6 +100,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "adjustments": ("adjustment", "id", "client_id"),
     "opening_balances": ("opening_balance", "id", "client_id"),
     "superbills": ("superbill", "id", "client_id"),
+    "documents": ("document", "id", "client_id"),
 }
 # The records that name another record of their client.
 OWNERS: Mapping[str, str] = {
@@ -260,6 +270,19 @@ def issued_superbill(
         row["shared"] != 0,
         row["number"],
     )
+
+
+def kept_pdf(row: StagedRow, document_id: str | None) -> KeptPdf:
+    """Return the PDF of a document without its bytes. A statement is issued for it."""
+    statement = None
+    if document_id is None:
+        statement = StatementPeriod(
+            dt.date.fromisoformat(row["period_start"]),
+            dt.date.fromisoformat(row["period_end"]),
+            number=row["number"],
+            issued_on=dt.date.fromisoformat(row["issued_on"]),
+        )
+    return KeptPdf(DocumentKind(row["kind"]), row["sha256"], document_id, statement)
 
 
 def visit(row: StagedRow, session_id: str | None, diagnoses: Sequence[int]) -> Visit:

@@ -115,11 +115,34 @@ def rule_of_adjustment(record: Record) -> Iterator[tuple[str, Complaint]]:
         yield "amount", Complaint("is below zero", remedy)
 
 
-def rule_of_superbill(record: Record) -> Iterator[tuple[str, Complaint]]:
+def rule_of_period(record: Record) -> Iterator[tuple[str, Complaint]]:
     """Refuse a period that ends before it begins."""
     first, last = record["period_start"], record["period_end"]
     if first and last and last < first:
         yield "period_end", Complaint("is before period_start", "correct one of the two days")
+
+
+# The columns that a document of each kind needs; the others stay empty.
+NEEDED_OF_DOCUMENT = {
+    "INVOICE": ("invoice_id",),
+    "SUPERBILL": ("superbill_id",),
+    "RECEIPT": ("payment_id",),
+    "STATEMENT": ("number", "issued_on", "period_start", "period_end"),
+}
+
+
+def rule_of_document(record: Record) -> Iterator[tuple[str, Complaint]]:
+    """Require the columns that a document of its kind needs, and no others."""
+    needed = NEEDED_OF_DOCUMENT.get(record["kind"], ())
+    for columns in NEEDED_OF_DOCUMENT.values():
+        for name in columns if record["kind"] else ():
+            if name in needed and record[name] is None:
+                remedy = f"a document of the kind {record['kind']} needs it"
+                yield name, Complaint("is empty", remedy, "MISSING")
+            elif name not in needed and record[name] is not None:
+                remedy = f"leave it empty for the kind {record['kind']}"
+                yield name, Complaint("does not belong to this kind", remedy)
+    yield from rule_of_period(record)
 
 
 def rule_of_amount(record: Record) -> Iterator[tuple[str, Complaint]]:

@@ -14,6 +14,10 @@ from billing.imports.staging import StagedRow, Staging
 from models import DocumentKind, ExternalReference
 from models.ids import IdSequence
 
+# The operations that are held in memory and written together, and the bytes of their PDFs.
+TOGETHER = 5_000
+BYTES_TOGETHER = 16 << 20
+
 
 class ClientStopped(Exception):
     """A record that is refused. The records of the client after it are not entered."""
@@ -40,6 +44,13 @@ class ImportContext:
     contacts: dict[str, str] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     touched: Touched = field(default_factory=Touched)
+    # The bytes of the PDFs among the operations.
+    held_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the operations should be written now."""
+        return len(self.operations) >= TOGETHER or self.held_bytes >= BYTES_TOGETHER
 
     def count(self, file: str, outcome: str) -> None:
         counted = self.counts.setdefault(file, {"new": 0, "changed": 0, "same": 0})

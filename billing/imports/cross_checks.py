@@ -145,7 +145,7 @@ def check_sessions(staging: Staging, faults: Faults) -> None:
 
 
 def check_numbers(staging: Staging, faults: Faults) -> None:
-    for name in ("invoices", "superbills"):
+    for name in ("invoices", "superbills", "documents"):
         staging.faults_of(
             faults,
             BY_NAME[name],
@@ -255,7 +255,10 @@ def check_clients(staging: Staging, faults: Faults) -> None:
             faults,
             layout,
             f"SELECT own.line, '{column}' AS column_name FROM {name} AS own {owner}"
-            f" JOIN (SELECT id, client_id FROM {target.name}) AS target"
+            f" JOIN (SELECT id, client_id FROM {target.name} UNION ALL"
+            f" SELECT external_id, client_id FROM known WHERE known.kind = '{target.kind}'"
+            f" AND external_id NOT IN (SELECT id FROM {target.name} WHERE id IS NOT NULL))"
+            " AS target"
             f" ON target.id = own.{column} WHERE target.client_id <> owner.client_id"
             " ORDER BY own.line",
             "OTHER_CLIENT",
@@ -274,3 +277,5 @@ def links() -> Iterator[tuple[str, str, str]]:
     yield "payments", "invoice_id", "JOIN payments AS owner ON owner.line = own.line"
     yield "allocations", "invoice_id", of_payment
     yield "refunds", "invoice_id", of_payment
+    for kind in ("invoice", "superbill", "payment"):
+        yield "documents", f"{kind}_id", "JOIN documents AS owner ON owner.line = own.line"

@@ -1,16 +1,14 @@
 """The records of CSV files: decoded, split into columns, and with every value checked."""
 
 import csv
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from billing.imports.columns import ColumnLayout, FileLayout, nearest_name
 from billing.imports.faults import Complaint, Faults
-from billing.imports.folders import Folder
-from billing.imports.layouts import BY_NAME, NOT_YET
+from billing.imports.folders import PDF, UNREADABLE, Folder
+from billing.imports.layouts import BY_NAME
 from billing.imports.mapping import OURS, FileMapping, ImportMapping
 from billing.imports.values import Formats, Parser
 
@@ -21,7 +19,6 @@ MOST_RECORDS = 5_000_000
 SEPARATORS = (",", ";")
 UTF_8_MARK = b"\xef\xbb\xbf"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
 SAVE_AS_UTF_8 = "save the file as CSV in UTF-8"
 QUOTE = "put values with separators, quotes or line breaks into quotes, and double quotes in them"
 
@@ -78,16 +75,15 @@ def source_files(
     found: dict[str, SourceFile] = {}
     paths = sorted({one.path for one in mapping.files.values()})
     formats = mapping.apply(formats)
+    has_documents = mapping.files["documents"].path in folder.names()
     for path in folder.names():
         names = mapping.of_path(path)
         known = mapping.known_headings(names)
         for name in names:
             file = mapping.files[name]
             found[name] = SourceFile(BY_NAME[name], folder, file, formats, faults, known)
-        if path.removesuffix(".csv") in NOT_YET:
-            remedy = "leave the file out"
-            faults.add(path, 0, "", "NOT_SUPPORTED", "is not imported yet", remedy)
-        elif not names and path not in mapping.ignored:
+        is_attached = has_documents and path.lower().endswith(PDF)
+        if not names and not is_attached and path not in mapping.ignored:
             nearest = nearest_name(path, paths)
             remedy = f"did you mean {nearest}?" if nearest else f"known are {', '.join(paths)}"
             faults.add(path, 0, "", "UNKNOWN_FILE", "is no file of an import", remedy)

@@ -1,6 +1,9 @@
 """The folder or ZIP file of an import, and its limits."""
 
+import stat
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +17,11 @@ LARGEST_RATIO = 200
 UNSUSPICIOUS = 10 << 20
 MOST_FILES = 100_000
 ENCRYPTED = 0x1
+# The ending of the files that documents.csv names.
+PDF = ".pdf"
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
 # Files that operating systems add to folders and archives.
+PUT_FILES = "put the file itself there"
 IGNORED_FOLDER = "__MACOSX"
 
 
@@ -53,8 +60,14 @@ class DirectoryFolder:
 
     path: Path
 
+    def __post_init__(self) -> None:
+        for one in self.path.rglob("*"):
+            if one.is_symlink():
+                name = one.relative_to(self.path)
+                raise NotAFolder(f"{self.path} has a symbolic link, {name}: {PUT_FILES}.")
+
     def names(self) -> list[str]:
-        found = (one for one in self.path.rglob("*") if one.is_file())
+        found = (one for one in self.path.rglob("*") if one.is_file() and not one.is_symlink())
         return sorted(name for one in found if (name := visible_name(one.relative_to(self.path))))
 
     def open(self, name: str) -> BinaryIO:
@@ -92,6 +105,7 @@ def visible_name(path: Path) -> str | None:
 def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
     """Refuse an archive that is too large, and one that is encrypted, before anything is read."""
     entries = archive.infolist()
+    refuse_strange_names(path, entries)
     if len(entries) > MOST_FILES:
         raise NotAFolder(f"{path} has more than {MOST_FILES:,} files: split it.")
     if any(one.flag_bits & ENCRYPTED for one in entries):
@@ -104,3 +118,15 @@ def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{path} has a file that is more than {LARGEST_RATIO} times larger than its"
                 " compressed form: send the folder itself."
             )
+
+
+def refuse_strange_names(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse names outside the archive, names that are there twice, and symbolic links."""
+    for name, times in Counter(one.filename for one in entries).items():
+        parts = name.split("/")
+        if name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+            raise NotAFolder(f"{path} has a file with a path outside of it: create it again.")
+        if times > 1:
+            raise NotAFolder(f"{path} has a file twice: create it again.")
+    if any(stat.S_ISLNK(one.external_attr >> 16) for one in entries):
+        raise NotAFolder(f"{path} has a symbolic link: {PUT_FILES}.")

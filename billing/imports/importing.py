@@ -14,6 +14,8 @@ from billing.audit_log import Actor
 from billing.entry.practice_facts import read_practice_facts
 from billing.entry.rows import Insertion
 from billing.imports.accounts import Accounts
+from billing.imports.attachments import FileChanged, check_attachments
+from billing.imports.cards_import import CardEntry, OpenStripe, StripeCards, read_cards
 from billing.imports.client_import import ClientImport
 from billing.imports.client_records import ClientRecords, client_batches, prepare_work
 from billing.imports.context import ClientStopped, ImportContext
@@ -30,9 +32,6 @@ from billing.imports.values import Formats
 from billing.imports.written_rows import RowWriter
 from billing.payments.context import local_day
 from models import AccessAction, AccessEntry
-
-# The number of operations that are held in memory and written together.
-TOGETHER = 5_000
 
 
 class ImportRefused(Exception):
@@ -76,18 +75,28 @@ async def import_records(
     sources: Sequence[RecordSource],
     faults: Faults,
     now: dt.datetime,
+    open_stripe: OpenStripe | None = None,
 ) -> ImportReport:
     """Import the records of all sources, or nothing if there is a fault.
 
-    `faults` has the faults that were found before, and gets those that the sources find.
+    `faults` has the faults that were found before, and gets those that the sources find. Cards are
+    read from the Stripe that `open_stripe` opens.
     """
     staging = Staging()
     run = ImportRun(engine, request, staging, faults, now)
     try:
         for source in sources:
             staging.load(source)
+        check_attachments(staging, faults)
+        run.cards = await read_cards(
+            engine, staging, faults, request.practice_id, request.source, open_stripe
+        )
         with suppress(ImportRefused):
             await run.run()
+    except FileChanged:
+        raise ImportDisturbed(
+            "A PDF has changed since the import began: run the import again."
+        ) from None
     except IntegrityError:
         raise ImportDisturbed(
             "Records of the practice were entered at the same time: run the import again."
@@ -110,7 +119,7 @@ class ImportRun:
     ) -> None:
         self.engine, self.request, self.staging = engine, request, staging
         self.faults, self.now = faults, now
-        self.put_off, self.proof = list[str](), Proof()
+        self.put_off, self.proof, self.cards = list[str](), Proof(), StripeCards()
         self.counts: dict[str, dict[str, int]] = {}
         self.is_imported = False
 
@@ -157,13 +166,14 @@ class ImportRun:
         try:
             for batch in client_batches(self.staging):
                 await self.enter_batch(writer, context, batch)
-                if len(context.operations) >= TOGETHER:
-                    await writer.write()
             await writer.write()
             await writer.settle()
         finally:
             await writer.end()
         self.refuse_faults()
+        if self.cards.by_line is not None:
+            entry = CardEntry(conn, context, self.cards, self.request.actor)
+            await entry.enter_all(set(self.put_off))
         await self.compare_totals(conn)
         self.refuse_faults()
         await writer.stamp_versions()
@@ -203,7 +213,9 @@ class ImportRun:
         known = [one.row_id for one in batch if one.row_id is not None and one.has_news]
         if known:
             await writer.settle()
-        accounts = await Accounts.read(writer.conn, context.facts, known)
+        accounts = await Accounts.read(
+            writer.conn, context.facts, known, with_documents="documents" in self.staging.staged
+        )
         for records in batch:
             # The event loop handles the database's answers for the batch before.
             await asyncio.sleep(0)
@@ -215,6 +227,8 @@ class ImportRun:
                 entering.enter_all()
                 if entering.is_changed:
                     context.operations += self.audited(entering.client_row_id)
+            if context.is_full:
+                await writer.write()
 
     def audited(self, client_row_id: str) -> list[Insertion]:
         """Return the entry of the audit log for a client with changes."""

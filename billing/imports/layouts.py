@@ -13,9 +13,10 @@ from billing.imports.columns import (
     rule_of_amount,
     rule_of_client,
     rule_of_contact,
+    rule_of_document,
     rule_of_invoice,
     rule_of_line,
-    rule_of_superbill,
+    rule_of_period,
 )
 from billing.imports.values import Form
 
@@ -202,7 +203,7 @@ LAYOUTS: Sequence[FileLayout] = (
             names_as("billing_clinician_id", "clinician"),
             ColumnLayout("shared", Form.FLAG),
         ),
-        rule=rule_of_superbill,
+        rule=rule_of_period,
     ),
     FileLayout(
         "superbill_lines",
@@ -234,6 +235,35 @@ LAYOUTS: Sequence[FileLayout] = (
         key=("superbill_id", "position"),
     ),
     FileLayout(
+        "documents",
+        "document",
+        (
+            required("id", Form.ID),
+            names("client"),
+            required("kind", Form.DOCUMENT),
+            required("file"),
+            names("invoice", is_required=False),
+            names("superbill", is_required=False),
+            names("payment", is_required=False),
+            ColumnLayout("number", Form.NUMBER),
+            ColumnLayout("issued_on", Form.DAY),
+            ColumnLayout("period_start", Form.DAY),
+            ColumnLayout("period_end", Form.DAY),
+        ),
+        rule=rule_of_document,
+    ),
+    FileLayout(
+        "cards",
+        "card",
+        (
+            names("client"),
+            required("stripe_customer", Form.STRIPE),
+            required("stripe_payment_method", Form.STRIPE),
+            ColumnLayout("consented_on", Form.DAY),
+        ),
+        key=("stripe_payment_method",),
+    ),
+    FileLayout(
         "totals",
         "total",
         (
@@ -247,5 +277,5 @@ LAYOUTS: Sequence[FileLayout] = (
 )
 BY_NAME: Mapping[str, FileLayout] = {layout.name: layout for layout in LAYOUTS}
 FILES: Sequence[str] = [layout.file for layout in LAYOUTS]
-# Files of the format that are refused until they are imported.
-NOT_YET = "documents cards".split()
+# The records that need more than their own values: a PDF of the folder, or an answer of Stripe.
+OF_FOLDERS = ("document", "card")

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from billing.imports.columns import FileLayout, nearest_name
 from billing.imports.csv_records import RecordReader, SourceRecord, heading_name
 from billing.imports.faults import Complaint, Fault, Faults
-from billing.imports.layouts import BY_NAME, LAYOUTS
+from billing.imports.folders import Folder
+from billing.imports.layouts import BY_NAME, LAYOUTS, OF_FOLDERS
 from billing.imports.values import Formats
 
 BODY = "body"
@@ -102,8 +103,11 @@ class NdjsonBody:
             raise Complaint("is not an object with one field", example)
         ((kind, record),) = line.items()
         if kind not in BY_KIND:
-            known = f"known are {', '.join(BY_KIND)}"
+            known = f"known are {', '.join(one for one in BY_KIND if one not in OF_FOLDERS)}"
             raise Complaint("is no kind of record", known, "UNKNOWN_FILE")
+        if kind in OF_FOLDERS:
+            remedy = "import it by `portal import` from a folder"
+            raise Complaint("is not entered by a request", remedy, "NOT_SUPPORTED")
         if not isinstance(record, dict):
             raise Complaint("has no fields", f'write {{"{kind}": {{…}}}}')
         return kind, record
@@ -116,6 +120,7 @@ class NdjsonSource:
     body: NdjsonBody
     layout: FileLayout
     is_distinct: bool = False
+    folder: Folder | None = None
 
     @property
     def path(self) -> str:

@@ -17,7 +17,7 @@ from billing.imports.context import DayStamps, ImportContext, as_change
 from billing.imports.layouts import BY_NAME
 from billing.imports.remedies import CHANGED, SEND_ANEW, UNDATED, refuse_entry
 from billing.imports.staging import StagedRow
-from models import ChainLink
+from models import ChainLink, Receipt
 
 
 class RecordEntries:
@@ -33,6 +33,8 @@ class RecordEntries:
         self.ledger, self.client_row_id = account.ledger, account.row_id
         self.stamps = DayStamps(context, account.first_day)
         self.ids: dict[tuple[str, str], str] = {}
+        # The receipts by the ids of their payments.
+        self.receipts = dict(account.receipts)
         self.is_changed = False
 
     def attempt(self, file: str, row: StagedRow, enter: Callable[[StagedRow], None]) -> None:
@@ -114,6 +116,8 @@ class RecordEntries:
         """Number and link the rows of an entry, and keep them to be written."""
         for document in new_documents(operations):
             assert serial is not None
+            if document.table is Receipt:
+                self.receipts[document.values["payment_id"]] = document.values["id"]
             give_number(document, Serial(serial, self.context.prefixes[KINDS[document.table]]))
         context, self.is_changed = self.context, True
         context.operations += operations

@@ -9,12 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.imports.layouts import LAYOUTS
 from billing.imports.staging import Staging
-from models import ExternalReference, Invoice, Payment, Session
+from models import ExternalReference, Invoice, Payment, Session, Superbill
 
 # The number of external ids that one statement looks up.
 LOOKED_UP = 2_000
 # The kinds with rows that belong to a client. A later record may name such a row.
-OWNED: dict[str, Any] = {"session": Session, "invoice": Invoice, "payment": Payment}
+OWNED: dict[str, Any] = {
+    "session": Session,
+    "invoice": Invoice,
+    "payment": Payment,
+    "superbill": Superbill,
+}
+KINDS_OWNED = ", ".join(f"'{kind}'" for kind in OWNED)
 # The second kind of record in a file, and the column of its ids.
 ALSO = {
     "clients": ("archive", "id"),
@@ -64,7 +70,7 @@ async def note_clients(
     """Stage the external id of each client with records that are named."""
     staging.execute("CREATE INDEX known_client ON known (client_row_id)")
     needed = staging.select(
-        "SELECT DISTINCT client_row_id FROM known WHERE kind IN ('session', 'invoice', 'payment')"
+        f"SELECT DISTINCT client_row_id FROM known WHERE kind IN ({KINDS_OWNED})"
     )
     own = ExternalReference.practice_id == practice_id, ExternalReference.source == source
     for ids in chunks(str(row["client_row_id"]) for row in needed):
@@ -77,7 +83,7 @@ async def note_clients(
     staging.execute(
         "UPDATE known SET client_id = (SELECT client.external_id FROM known AS client"
         " WHERE client.kind = 'client' AND client.row_id = known.client_row_id)"
-        " WHERE kind IN ('session', 'invoice', 'payment')"
+        f" WHERE kind IN ({KINDS_OWNED})"
     )
 
 

@@ -2,6 +2,7 @@
 
 from billing.entry.errors import EntryError, EntryErrorCode
 from billing.imports.context import ClientStopped, ImportContext
+from billing.imports.faults import Complaint
 from billing.imports.staging import StagedRow
 
 # The columns of fields, if the two have different names.
@@ -15,6 +16,9 @@ REMEDIES = {
     EntryErrorCode.ALREADY_INVOICED: "void the other invoice by voided_on, or leave the line out",
 }
 CHANGED = "was entered before with other values"
+ALREADY_PRINTED = Complaint(
+    "is of a document that the portal has given out already", "leave the row out", "ALREADY_PRINTED"
+)
 # The remedies for records that never change.
 SEND_ANEW = {
     "invoice": "void it by voided_on, and send the new one with an id of its own",
@@ -23,6 +27,7 @@ SEND_ANEW = {
     "allocation": "leave it as it was",
     "session": "leave it as it was; a corrected session needs an id of its own",
     "opening_balance": "leave it as it was",
+    "document": "leave it as it was: a document is given out as it was at first",
     "superbill": "leave it as it was; a corrected superbill needs an id of its own",
     "refund": "leave it as it was, and send the difference as a record of its own",
     "credit": "leave it as it was, and send the difference as a record of its own",

@@ -20,7 +20,7 @@ from billing.imports.faults import Faults
 from billing.imports.layouts import BY_NAME
 from billing.imports.references import chunks
 from billing.imports.staging import Staging
-from models import DocumentCounter, DocumentKind, Invoice, Receipt, Superbill
+from models import DocumentCounter, DocumentKind, Invoice, Receipt, Statement, Superbill
 
 # The serials of a trial, which is rolled back: so high that no document waits for them.
 TRIAL = 1 << 52
@@ -56,6 +56,14 @@ NUMBERED = (
     NumberedFile("opening_balances", DocumentKind.INVOICE, Invoice, "as_of", "amount > 0"),
     NumberedFile("payments", DocumentKind.RECEIPT, Receipt, "paid_on", "portal_row_id IS NULL"),
     NumberedFile("superbills", DocumentKind.SUPERBILL, Superbill, "issued_on", keeps=True),
+    NumberedFile(
+        "documents",
+        DocumentKind.STATEMENT,
+        Statement,
+        "issued_on",
+        "own.kind = 'STATEMENT'",
+        keeps=True,
+    ),
 )
 TABLES: Mapping[DocumentKind, Any] = {one.kind: one.table for one in NUMBERED}
 

@@ -14,6 +14,7 @@ from billing.entry.invoices import WHOLE, line_amount
 from billing.imports.columns import FileLayout
 from billing.imports.csv_records import SourceRecord
 from billing.imports.faults import Faults
+from billing.imports.folders import Folder
 from billing.imports.layouts import LAYOUTS
 
 # The pages of 4 KiB in memory.
@@ -25,6 +26,7 @@ MORE_COLUMNS = {
     "payments": ("serial", "portal_row_id"),
     "opening_balances": ("serial",),
     "superbills": ("serial",),
+    "documents": ("serial", "sha256"),
     "allocations": ("client_id",),
     "refunds": ("client_id",),
     "adjustments": ("client_id",),
@@ -36,8 +38,8 @@ StagedRow = Mapping[str, Any]
 class RecordSource(Protocol):
     """A file of records: CSV, or any other form of the same columns.
 
-    `heading` returns the name of a column for faults. If a source `is_distinct`, repeated records
-    are one record.
+    `heading` returns the name of a column for faults. `folder` has the files that records name. If
+    a source `is_distinct`, repeated records are one record.
     """
 
     @property
@@ -48,6 +50,9 @@ class RecordSource(Protocol):
 
     @property
     def is_distinct(self) -> bool: ...
+
+    @property
+    def folder(self) -> Folder | None: ...
 
     def heading(self, column: str) -> str: ...
 

@@ -15,7 +15,7 @@ from billing.entry import validation as check
 from billing.entry.errors import EntryError
 from billing.entry.superbills import MOST_DIAGNOSES
 from billing.imports.faults import Complaint
-from models import PaymentMethodKind, Relation
+from models import DocumentKind, PaymentMethodKind, Relation
 
 Value = str | int
 Parser = Callable[[str], Value]
@@ -30,6 +30,8 @@ ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 MOST_MODIFIERS = 4
 METHODS = [kind.value for kind in PaymentMethodKind if kind is not PaymentMethodKind.CREDIT]
 ADJUSTMENTS = ["WRITE_OFF", "ADJUSTMENT"]
+DOCUMENTS = [kind.value for kind in DocumentKind]
+STRIPE_ID = re.compile("[A-Za-z0-9_]{1,200}")
 RELATIONS = [relation.value for relation in Relation]
 
 
@@ -57,6 +59,8 @@ class Form(enum.Enum):
     POINTERS = "write positions of diagnoses as 1 2"
     DIAGNOSIS = "write a code of ICD-10-CM as F41.1"
     NPI = "copy the number of ten digits again"
+    DOCUMENT = f"write one of {', '.join(DOCUMENTS)}"
+    STRIPE = "write the id that Stripe shows, as cus_… or pm_…"
     COUNTRY = "write the country's code, as US"
     METHOD = f"write one of {', '.join(METHODS)}"
     ADJUSTMENT = f"write one of {', '.join(ADJUSTMENTS)}"
@@ -123,6 +127,8 @@ class Formats:
             Form.POINTERS: list_of(whole(1, MOST_DIAGNOSES), MOST_DIAGNOSES),
             Form.DIAGNOSIS: of_form(check.DIAGNOSIS),
             Form.NPI: npi,
+            Form.DOCUMENT: one_of(DOCUMENTS),
+            Form.STRIPE: stripe_id,
             Form.COUNTRY: of_form(check.COUNTRY),
             Form.METHOD: one_of(METHODS),
             Form.ADJUSTMENT: one_of(ADJUSTMENTS),
@@ -220,6 +226,12 @@ def email(written: str) -> str:
 
 def npi(written: str) -> str:
     check.check_npi("value", written)
+    return written
+
+
+def stripe_id(written: str) -> str:
+    if not STRIPE_ID.fullmatch(written):
+        raise ValueError("is no id of Stripe")
     return written
 
 

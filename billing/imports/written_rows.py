@@ -57,6 +57,7 @@ class RowWriter:
     async def write(self) -> None:
         """Write the operations that wait, unless nothing will be imported."""
         operations, self.context.operations = self.context.operations, []
+        self.context.held_bytes = 0
         if self.context.faults.count or not operations:
             return
         self.has_written = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -22,6 +23,7 @@ from billing.money import currency_digits
 from billing.practices import zone
 from models import Practice, database
 from server.cli.operators import operator
+from server.cli.payments import open_stripe
 from server.clock import utc_now
 from server.command_errors import CommandError
 from server.recovery_check import refuse_restored
@@ -53,7 +55,14 @@ class ImportCommand:
                 with opened_folder(self.folder) as folder:
                     faults = Faults()
                     files = source_files(folder, request.formats, faults, self.read_mapping())
-                    return await import_records(engine, request, files, faults, utc_now())
+                    return await import_records(
+                        engine,
+                        request,
+                        files,
+                        faults,
+                        utc_now(),
+                        partial(open_stripe, settings, engine),
+                    )
         except (NotAFolder, ImportDisturbed) as error:
             raise NotImported(str(error)) from None
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.audit_log import record
 from billing.money import currency_digits
@@ -19,7 +20,7 @@ from billing.payments.audit import Difference
 from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
 from billing.payments.stripe_accounts import accounts
-from billing.stripe import Rejected, StripeTrouble, Unknown
+from billing.stripe import Rejected, Stripe, StripeTrouble, Unknown
 from models import AccessAction, Invoice, Payment, Practice, database
 from planner.deferred import FieldError
 from resolvers.ids import bare
@@ -49,14 +50,23 @@ async def context_of(settings: Settings) -> AsyncIterator[PaymentContext]:
 
     Raise WrongSettings if the settings select neither.
     """
-    async with database.open_engine(settings.database_url) as engine:
-        await stripe_check.check_stripe(settings, engine)
-        is_sandbox = settings.mode is PaymentsMode.SANDBOX
-        stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else stripe_client(settings)
-        try:
-            yield PaymentContext(engine, stripe, utc_now)
-        finally:
-            await stripe.close()
+    async with (
+        database.open_engine(settings.database_url) as engine,
+        open_stripe(settings, engine) as stripe,
+    ):
+        yield PaymentContext(engine, stripe, utc_now)
+
+
+@asynccontextmanager
+async def open_stripe(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Stripe]:
+    """Yield Stripe, or its sandbox. Raise WrongSettings if the settings select neither."""
+    await stripe_check.check_stripe(settings, engine)
+    is_sandbox = settings.mode is PaymentsMode.SANDBOX
+    stripe = Sandbox(settings.sandbox_file).stripe() if is_sandbox else stripe_client(settings)
+    try:
+        yield stripe
+    finally:
+        await stripe.close()
 
 
 async def refund_by_operator(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from billing.audit_log import Actor
 from billing.entry import commands
 from billing.entry.commands import EntryContext
+from billing.imports.cards_import import OpenStripe
 from billing.imports.csv_records import source_files
 from billing.imports.faults import Faults
 from billing.imports.folders import opened_folder
@@ -144,6 +145,30 @@ def write_folder(path: Path, folder: Mapping[str, Sequence[Mapping[str, str]]]) 
     return path
 
 
+def pdf(text: str = "") -> bytes:
+    """Return bytes that begin as a PDF."""
+    return b"%PDF-1.4\n" + text.encode() + b"\n%%EOF\n"
+
+
+def add_documents(path: Path, folder: Folder) -> Folder:
+    """Add a PDF for each kind of document to the small folder's records."""
+    (path / "old").mkdir(parents=True, exist_ok=True)
+    empty = dict.fromkeys(
+        "invoice_id superbill_id payment_id number issued_on period_start period_end".split(), ""
+    )
+    own: Table = [
+        {"id": "d1", "client_id": "c1", "kind": "INVOICE", "invoice_id": "i1"},
+        {"id": "d2", "client_id": "c1", "kind": "SUPERBILL", "superbill_id": "b1"},
+        {"id": "d3", "client_id": "c1", "kind": "RECEIPT", "payment_id": "p1"},
+        {"id": "d4", "client_id": "c1", "kind": "STATEMENT", "number": "S-3",
+         "issued_on": "2026-03-02", "period_start": "2026-02-01", "period_end": "2026-02-28"},
+    ]  # fmt: skip
+    for row in own:
+        row["file"] = f"old/{row['id']}.pdf"
+        (path / row["file"]).write_bytes(pdf(row["id"]))
+    return folder | {"documents": [empty | row for row in own]}
+
+
 class ImportDesk:
     """A practice without clients, and imports of folders into it."""
 
@@ -164,6 +189,7 @@ class ImportDesk:
         *,
         source: str = "ehr",
         mapping: ImportMapping = OURS,
+        open_stripe: OpenStripe | None = None,
         **options: bool,
     ) -> ImportReport:
         """Import a folder, and return the report."""
@@ -176,7 +202,7 @@ class ImportDesk:
         self.now += dt.timedelta(seconds=1)
         with opened_folder(path) as opened:
             files = source_files(opened, formats, faults, mapping)
-            return await import_records(self.engine, request, files, faults, self.now)
+            return await import_records(self.engine, request, files, faults, self.now, open_stripe)
 
     # -- reads -------------------------------------------------------------------------------------
 
