@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.entries import Chance
+from demo.export_documents import FOLDER, ExportedDocuments, american
 from demo.names import american_address, email, npi, strangers
 
 Record = Mapping[str, object]
@@ -53,6 +54,19 @@ REPORTS: Mapping[str, Sequence[str]] = {
     "Adjustments": (
         "Adjustment ID", "Invoice ID", "Date", "Type", "Amount", "Reason",
     ),
+    "Superbills": (
+        "Superbill ID", "Client ID", "Superbill Number", "Superbill Date", "From", "To",
+        "Clinician ID",
+    ),
+    "Superbill Visits": (
+        "Superbill ID", "Visit", "Appointment ID", "Visit Date", "Place", "CPT", "Diagnoses",
+        "Fee", "Paid",
+    ),
+    "Superbill Diagnoses": ("Superbill ID", "No.", "ICD-10", "Diagnosis"),
+    "Documents": (
+        "Document ID", "Client ID", "Document Type", "File", "Invoice ID", "Superbill ID",
+        "Document Number", "Document Date", "From", "To",
+    ),
     "Client Balances": ("Client ID", "Balance"),
 }  # fmt: skip
 
@@ -64,6 +78,7 @@ class ExportedClient:
     id: str
     chance: Chance
     reports: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    files: Mapping[str, bytes] = field(default_factory=dict)
     balance: int = 0
 
     def add(self, report: str, *values: object) -> None:
@@ -82,8 +97,8 @@ class InventedExport:
     seed: int = 1
 
     def write(self, folder: Path) -> Counter[str]:
-        """Write the reports into a folder, and return the number of records of each."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the reports and the PDFs into a folder. Return the number of records of each."""
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         counted = Counter[str]()
         with ExitStack() as files:
             writers: dict[str, Any] = {}
@@ -92,24 +107,24 @@ class InventedExport:
                 file = files.enter_context(path.open("w", newline="", encoding="utf-8"))
                 writers[name] = csv.DictWriter(file, columns, lineterminator="\n")
                 writers[name].writeheader()
-            for reports in self.reports():
-                for name, records in reports.items():
+            for part in self.parts():
+                for name, records in part.reports.items():
                     writers[name].writerows(records)
                     counted[name] += len(records)
+                for name, content in part.files.items():
+                    (folder / name).write_bytes(content)
         return counted
 
-    def reports(self) -> Iterator[Mapping[str, list[Record]]]:
-        """Yield the clinicians, and then the records of each client."""
-        chance = Chance(self.seed, "export")
-        columns = REPORTS["Clinicians"]
-        staff = [
-            (f"T{nth}", name, "PhD", npi(chance), f"L{chance.digits(5)}")
-            for nth, name in enumerate(THERAPISTS, 1)
-        ]
-        yield {"Clinicians": [dict(zip(columns, one, strict=True)) for one in staff]}
+    def parts(self) -> Iterator[ExportedClient]:
+        """Yield the clinicians, of no client, and then the records of each client."""
+        staff = ExportedClient("", Chance(self.seed, "export"))
+        for nth, name in enumerate(THERAPISTS, 1):
+            chance = staff.chance
+            staff.add("Clinicians", f"T{nth}", name, "PhD", npi(chance), f"L{chance.digits(5)}")
+        yield staff
         names = strangers(Chance(self.seed, "export", "names"))
         for nth in range(1, self.clients + 1):
-            yield self.client(nth, next(names)).reports
+            yield self.client(nth, next(names))
 
     def client(self, nth: int, name: str) -> ExportedClient:
         client = ExportedClient(f"C{nth:05}", Chance(self.seed, "export", nth))
@@ -118,6 +133,7 @@ class InventedExport:
         clinician = f"T{draw.randint(1, len(THERAPISTS))}"
         self.add_person(client, name, clinician, weeks[0])
         self.add_history(client, clinician, weeks)
+        self.add_documents(client, clinician, weeks)
         client.add("Client Balances", client.id, dollars(client.balance))
         return client
 
@@ -155,6 +171,21 @@ class InventedExport:
                 waiting = []
         planned = f"A{client.id[1:]}-{client.count('Appointments')}"
         client.add("Appointments", planned, *session, self.day(-1), *service, "Scheduled")
+
+    def add_documents(self, client: ExportedClient, clinician: str, weeks: Sequence[int]) -> None:
+        """Add the documents about the first four sessions: an invoice's PDF, and of some clients a
+        superbill or a statement.
+        """
+        first, last = (self.today - dt.timedelta(7 * weeks[place]) for place in (0, 3))
+        documents = ExportedDocuments(client.id, client.id[1:], first, last)
+        documents.add_invoice()
+        if int(client.id[1:]) % 2:
+            documents.add_superbill(clinician, client.reports["Appointments"][:4])
+        if int(client.id[1:]) % 3 == 0:
+            documents.add_statement()
+        for report, row in documents.rows:
+            client.add(report, *row)
+        client.files = documents.files
 
     def add_invoice(
         self, client: ExportedClient, week: int, sessions: Sequence[str], fee: int
@@ -219,10 +250,6 @@ class InventedExport:
         adjustment_id = f"D{client.id[1:]}-{client.count('Adjustments')}"
         day = self.day(week, 7)
         client.add("Adjustments", adjustment_id, invoice_id, day, kind, dollars(cents), why)
-
-
-def american(day: dt.date) -> str:
-    return f"{day:%m/%d/%Y}"
 
 
 def dollars(cents: int) -> str:

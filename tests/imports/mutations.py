@@ -25,13 +25,16 @@ class Mutation:
     name: str
     folder: Folder
     places: set[tuple[str, int]] | None = field(default_factory=set)
-    content: tuple[str, bytes] | None = None
+    content: tuple[str, bytes | None] | None = None
 
     def write(self, path: Path) -> Path:
         write_folder(path, self.folder)
         if self.content is not None:
             name, content = self.content
-            (path / name).write_bytes(content)
+            if content is None:
+                (path / name).unlink()
+            else:
+                (path / name).write_bytes(content)
         return path
 
 
@@ -57,6 +60,8 @@ def about(folder: Folder, *ids: str) -> set[tuple[str, int]]:
                 keys = {v for k, v in row.items() if k == "id" or k.endswith("_id")} - {""}
                 if keys & wanted:
                     found.add((f"{file}.csv", at + 2))
+                    if "file" in row:
+                        found.add((row["file"], 0))
                     wanted |= keys
     return found
 
@@ -149,6 +154,24 @@ def file_bytes(chance: random.Random, folder: Folder) -> Mutation:
     return Mutation(f"bytes of {file} at {at}", folder, None, (f"{file}.csv", made))
 
 
+def pdf_bytes(chance: random.Random, folder: Folder) -> Mutation:
+    """Change the bytes of a PDF, or its name, or add one that no row names."""
+    rows = folder["documents"]
+    at = chance.randrange(len(rows))
+    name = rows[at]["file"]
+    if chance.random() < 0.2:
+        places = {("old/other.pdf", 0)}
+        return Mutation("a PDF without a row", folder, places, ("old/other.pdf", b"%PDF-1.4"))
+    if chance.random() < 0.4:
+        hostile = "../old/d1.pdf", "/etc/passwd", f"{name}\0", name.upper(), "old", f"./{name}"
+        rows[at]["file"] = chance.choice((*hostile, rows[at - 1]["file"]))
+        # Of two rows with one file the second is told.
+        lines = {("documents.csv", at + 2), ("documents.csv", (at - 1) % len(rows) + 2)}
+        return Mutation(f"documents:{at + 2}:file is another", folder, lines | {(name, 0)})
+    made = chance.choice((None, b"", b"PK\3\4", b"%PD", b"\0%PDF-1.4", b" " + b"%PDF-1.4" * 99))
+    return Mutation(f"bytes of {name}", folder, {("documents.csv", at + 2)}, (name, made))
+
+
 def other_file(chance: random.Random, folder: Folder) -> Mutation:
     file = chance.choice(list(folder))
     if chance.random() < 0.5:
@@ -161,4 +184,5 @@ def other_file(chance: random.Random, folder: Folder) -> Mutation:
 CHANGES: tuple[Callable[[random.Random, Folder], Mutation], ...] = (
     wrong_value, wrong_value, wrong_value, wrong_value, missing_row, doubled_row, other_client,
     other_client, wrong_total, swapped_rows, other_column, file_bytes, file_bytes, other_file,
+    pdf_bytes, pdf_bytes,
 )  # fmt: skip

@@ -222,6 +222,15 @@ async def test_zip_bomb_is_refused_before_it_is_read(practice: ImportDesk, tmp_p
         await practice.load(bomb)
 
 
+async def test_pdf_that_is_a_bomb(practice: ImportDesk, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("documents.csv", "id,client_id,kind,file\n")
+        archive.writestr("old/1.pdf", b"%PDF-" + b"\0" * 30_000_000)
+    with pytest.raises(NotAFolder, match="200 times larger"):
+        await practice.load(bomb)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"\0" * 1000])
 async def test_file_that_is_no_zip(practice: ImportDesk, tmp_path: Path, content: Any) -> None:
     path = tmp_path / "export.zip"

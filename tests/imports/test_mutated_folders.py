@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +20,7 @@ from tests.support.books import findings
 from tests.support.import_folders import (
     Folder,
     ImportDesk,
+    add_documents,
     import_database,
     small_folder,
     write_folder,
@@ -43,7 +45,9 @@ async def test_mutated_folder_is_refused_or_balances(
     outcomes = Counter[str]()
     for seed in range(first, first + TOGETHER):
         desk = await ImportDesk(engine, tmp_path / "export").open()
-        outcomes[await outcome(desk, mutated(seed, small_folder()))] += 1
+        folder = add_documents(desk.path, small_folder())
+        outcomes[await outcome(desk, mutated(seed, folder))] += 1
+        shutil.rmtree(desk.path)
     assert outcomes["refused"] > TOGETHER // 4, outcomes
 
 
