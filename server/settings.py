@@ -1,4 +1,6 @@
-"""What the environment sets. This is the whole list; docs/operations.md has the same table."""
+"""What the environment sets, with server/database_settings.py and server/http/settings.py;
+docs/operations.md has the same table.
+"""
 
 import datetime as dt
 import re
@@ -18,8 +20,8 @@ from billing.payments.status import PaymentsMode, mode_of_key
 from execution.introspection import Introspection
 from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
 from identity.token_keys import TokenKeys
-from models.database import ReadLimits, Waits, backend_name, check_url
 from server.command_errors import CommandError
+from server.database_settings import DatabaseSettings
 from server.http.settings import HttpSettings, between_commas
 from server.logs import LogFormat
 from server.secret_files import SecretFiles, UnreadableSecret
@@ -29,34 +31,11 @@ SHORTEST_KEY = 32
 WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
-class Settings(HttpSettings):
+class Settings(DatabaseSettings, HttpSettings):
     """Read from environment variables of the same names, in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    database_url: str = Field(
-        description="URL of the database: `postgresql://user:password@host/name` with libpq's"
-        " parameters, such as `?sslmode=verify-full` (`docs/databases.md`), or"
-        " `sqlite:///file` for one process on one machine."
-    )
-    database_owner_url: str | None = Field(
-        default=None,
-        description="URL of the same database for the role that owns the tables (PostgreSQL). Only"
-        " `portal migrate` and `portal load-demo` use it; `portal migrate` grants the tables to the"
-        " role of `DATABASE_URL`, which serves.",
-    )
-    replica_url: str | None = Field(
-        default=None,
-        description="URL of a read replica of the same database (PostgreSQL), for the same role:"
-        " dashboards and exports read from it (`docs/scaling.md`).",
-    )
-    replica_max_lag_s: float = Field(
-        default=5,
-        ge=2,
-        le=3600,
-        description="Seconds that the replica may be behind; beyond that dashboards read from the"
-        " primary.",
-    )
     token_key: str = Field(
         description="Secrets of 32 characters or more for the hashes of tokens, separated by"
         " commas: the first hashes new tokens, and all are tried for old ones (`docs/upgrades.md`)."
@@ -65,66 +44,6 @@ class Settings(HttpSettings):
     introspection: Introspection = Field(
         default=Introspection.VIEWERS,
         description="Access to introspection: `everyone`, `viewers` (with a token) or `nobody`.",
-    )
-    database_connections: int = Field(
-        default=10,
-        ge=1,
-        le=200,
-        description="Connections for the reads of clients and contacts, in each process"
-        " (PostgreSQL); about twice the database's cores answer soonest.",
-    )
-    dashboard_connections: int = Field(
-        default=4,
-        ge=1,
-        le=200,
-        description="Connections for the reads of dashboards, in each process (PostgreSQL), so that"
-        " other viewers don't wait for them.",
-    )
-    dashboard_timeout_s: float = Field(
-        default=3,
-        gt=0,
-        le=600,
-        description="Seconds after which the database cancels a dashboard's read.",
-    )
-    queue_timeout_s: float = Field(
-        default=3,
-        gt=0,
-        le=60,
-        description="Seconds that a read waits for a connection; then the response is"
-        " `UNAVAILABLE`, or `RATE_LIMITED` if it waits for other reads of its own token.",
-    )
-    token_statements: int = Field(
-        default=2,
-        ge=1,
-        le=200,
-        description="Reads of one token that run at once, in each process; its other reads wait.",
-    )
-    token_seconds: float = Field(
-        default=20,
-        gt=0,
-        description="Seconds in a minute for one token's statements, and for planning them, in each"
-        " process; beyond that the response is `RATE_LIMITED`.",
-    )
-    statement_timeout_s: float = Field(
-        default=10,
-        gt=0,
-        le=600,
-        description="Seconds after which the database cancels a read or a statement that writes.",
-    )
-    lock_timeout_s: float = Field(
-        default=3,
-        gt=0,
-        le=60,
-        description="Seconds that a change waits for a row that another change has locked, or for a"
-        " connection; then the response is `UNAVAILABLE`. On SQLite all changes wait for"
-        " one another.",
-    )
-    idle_timeout_s: float = Field(
-        default=15,
-        gt=0,
-        le=600,
-        description="Seconds after which PostgreSQL ends the transaction of a process that doesn't"
-        " continue, and frees its rows.",
     )
     request_timeout_s: float = Field(
         default=50,
@@ -140,14 +59,6 @@ class Settings(HttpSettings):
         description="Seconds that a stopping process gives its requests in progress before it"
         " ends.",
     )
-    write_connections: int = Field(
-        default=10,
-        ge=2,
-        le=200,
-        description="Connections for changes, in each process (PostgreSQL); background work has as"
-        " many of its own.",
-    )
-
     stripe_api_key: SecretStr | None = Field(
         default=None,
         description="Stripe's secret key, `sk_live_…` or `sk_test_…`; without one the server starts"
@@ -272,13 +183,6 @@ class Settings(HttpSettings):
             raise ValueError(f"has a key of less than {SHORTEST_KEY} characters")
         return ",".join(keys)
 
-    @field_validator("database_url", "database_owner_url", "replica_url")
-    @classmethod
-    def known_database(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_url(value)
-        return value
-
     @field_validator("smtp_url")
     @classmethod
     def mail_server(cls, value: SecretStr | None) -> SecretStr | None:
@@ -331,13 +235,6 @@ class Settings(HttpSettings):
         return self
 
     @model_validator(mode="after")
-    def replica_is_of_postgresql(self) -> "Settings":
-        urls = self.database_url, self.replica_url
-        if self.replica_url and any(backend_name(url) != "postgresql" for url in urls if url):
-            raise ValueError("REPLICA_URL is of PostgreSQL, and so is DATABASE_URL beside it.")
-        return self
-
-    @model_validator(mode="after")
     def mail_is_from_somebody(self) -> "Settings":
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MAIL_FROM is not set, and SMTP_URL is.")
@@ -368,30 +265,6 @@ class Settings(HttpSettings):
     @property
     def field_keys(self) -> FieldKeys:
         return FieldKeys([key.get_secret_value() for key in self.field_key])
-
-    @property
-    def waits(self) -> Waits:
-        """Return how long changes wait."""
-        return Waits(
-            self.lock_timeout_s,
-            self.statement_timeout_s,
-            self.idle_timeout_s,
-            connections=self.write_connections,
-        )
-
-    @property
-    def read_limits(self) -> ReadLimits:
-        """Return how many reads run at once, and how long each takes or waits."""
-        return ReadLimits(
-            connections=self.database_connections,
-            dashboard_connections=self.dashboard_connections,
-            timeout_s=self.statement_timeout_s,
-            dashboard_timeout_s=min(self.dashboard_timeout_s, self.statement_timeout_s),
-            wait_s=self.queue_timeout_s,
-            replica_lag_s=self.replica_max_lag_s,
-            token_statements=self.token_statements,
-            token_seconds=self.token_seconds,
-        )
 
     @property
     def mode(self) -> PaymentsMode:

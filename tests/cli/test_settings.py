@@ -164,6 +164,23 @@ def test_limit_of_open_files_is_raised_to_the_connections(
         allow_files(4_000)
 
 
+@pytest.mark.parametrize(
+    ("database", "replica", "said"),
+    [
+        ("sqlite:///portal.sqlite", "postgresql://portal@replica/portal", "is of PostgreSQL"),
+        ("postgresql://portal@db/portal", "sqlite:///portal.sqlite", "is of PostgreSQL"),
+        ("postgresql://portal@db/portal", "postgresql://portal@one,two/portal", "one host"),
+    ],
+)
+def test_replica_is_one_server_of_postgresql(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, database: str, replica: str, said: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("REPLICA_URL", replica)
+    with pytest.raises(WrongSettings, match=said):
+        from_environment()
+
+
 # -- secrets from files ----------------------------------------------------------------------------
 
 

@@ -18,7 +18,10 @@ from identity.tokens import Subject
 from models import READ_SCOPES, AccessEntry, Client, Scope, Token
 from models.database import ReplicaLag, open_engine
 from models.database.connector import PROBE_EVERY_S
+from tests.fault_injection import network as networks
 from tests.fault_injection.cluster import STANDBY_PORT, Cluster, at_port
+from tests.fault_injection.network import Network
+from tests.fault_injection.visiting import ANSWERED_WITHIN_S
 from tests.support import postgres
 from tests.support.payments import Paying, serving, unserved
 
@@ -36,6 +39,8 @@ class Followed:
 
     portal: Paying
     cluster: Cluster
+    # To the replica.
+    network: Network
     dashboard: str
     integration: str
     asked: int = 0
@@ -86,12 +91,14 @@ async def followed(cluster: Cluster) -> AsyncIterator[Followed]:
     async with unserved(url) as portal:
         await portal.engine.dispose()
         await asyncio.to_thread(cluster.follow)
-        replica = at_port(url, STANDBY_PORT)
-        async with serving(portal, replica_url=replica, replica_max_lag_s=LAG_S):
+        async with (
+            networks.network(at_port(url, STANDBY_PORT)) as network,
+            serving(portal, replica_url=network.url(url), replica_max_lag_s=LAG_S),
+        ):
             practice = Subject(portal.practice_id)
             dashboard = await portal.token(practice, scopes=READ_SCOPES)
             integration = await portal.token(practice, scopes=READ_SCOPES | {Scope.BILLING_WRITE})
-            made = Followed(portal, cluster, dashboard, integration)
+            made = Followed(portal, cluster, network, dashboard, integration)
             await made.until_replica_is_read()
             yield made
 
@@ -167,6 +174,18 @@ async def test_replica_that_stops_is_done_without(
     await followed.at_replica("SELECT pg_wal_replay_pause()")
     await followed.rename(OLD)
     assert await followed.names(followed.dashboard) == {NEW}
+
+
+async def test_replica_that_is_silent_delays_no_answer_for_long(followed: Followed) -> None:
+    assert await followed.names(followed.dashboard) == {OLD}
+    followed.network.darken()
+    await followed.rename(NEW)
+    async with asyncio.timeout(ANSWERED_WITHIN_S):
+        assert await followed.names(followed.dashboard) == {NEW}
+    async with asyncio.timeout(1):
+        assert await followed.names(followed.dashboard) == {NEW}
+    followed.network.lighten()
+    await followed.until_replica_is_read()
 
 
 async def test_promoted_replica_is_no_replica(

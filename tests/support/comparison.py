@@ -1,7 +1,7 @@
 """Comparison of one operation's answers: by its plan, by the fallback, and by the oracle."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,9 +88,12 @@ class Counted:
     """Mixin for reads that records the statements."""
 
     statements: list[str]
+    # The values of the last statement.
+    values: Sequence[Any] = ()
 
     async def row(self, sql: str, values: Sequence[Any], caller: Caller = NO_PRACTICE) -> Any:
         self.statements.append(sql)
+        self.values = values
         return await super().row(sql, values, caller)  # type: ignore[misc]
 
 
@@ -208,7 +211,9 @@ class Comparison:
 
 
 @asynccontextmanager
-async def compared(url: str, practices: Practices) -> AsyncIterator[Comparison]:
+async def compared(
+    url: str, practices: Practices, prepare: Callable[[str], Awaitable[None]] = prepare
+) -> AsyncIterator[Comparison]:
     """Fill the empty database of this URL, and yield a comparison over it."""
     await prepare(url)
     writing = engine(url)
