@@ -42,8 +42,8 @@ class Settings(HttpSettings):
     database_owner_url: str | None = Field(
         default=None,
         description="URL of the same database for the role that owns the tables (PostgreSQL). Only"
-        " `portal migrate` and `portal load-demo` use it; `portal migrate` grants the tables to the"
-        " role of `DATABASE_URL`, which serves.",
+        " `portal migrate`, `portal load-demo` and `portal client erase` use it; `portal migrate`"
+        " grants the tables to the role of `DATABASE_URL`, which serves.",
     )
     replica_url: str | None = Field(
         default=None,
@@ -146,6 +146,14 @@ class Settings(HttpSettings):
         le=200,
         description="Connections for changes, in each process (PostgreSQL); background work has as"
         " many of its own.",
+    )
+
+    retention_years: int = Field(
+        default=7,
+        ge=0,
+        le=100,
+        description="Years for which a client's records are kept after the last entry:"
+        " `portal client erase` refuses before (`docs/client-records.md`).",
     )
 
     stripe_api_key: SecretStr | None = Field(
