@@ -2,7 +2,7 @@
 
 from models.access_entry import AccessAction, AccessEntry, ActorKind
 from models.card_setup import CardSetup, Detachment
-from models.chain import ChainedTable, ChainLink, ChainRoot
+from models.chain import ChainedTable, ChainLink, ChainRoot, ErasedValue
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
 from models.document_schedule import DocumentSchedule
@@ -75,6 +75,7 @@ __all__ = [
     "DocumentKind",
     "DocumentSchedule",
     "EntryKind",
+    "ErasedValue",
     "ExternalReference",
     "Installation",
     "Invoice",

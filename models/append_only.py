@@ -43,6 +43,31 @@ def unprotect(conn: Connection, table: str) -> None:
         conn.exec_driver_sql(f"DROP TRIGGER IF EXISTS {trigger_name(table)} ON {table}")
 
 
+def suspend(conn: Connection, tables: Sequence[str]) -> None:
+    """Let the owner of the tables change their rows, until `resume` in the same transaction.
+
+    On PostgreSQL nobody else writes to the tables until the transaction ends; reads go on. On
+    SQLite nobody else writes anyway.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
+        for table in tables:
+            conn.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER {trigger_name(table)}")
+        return
+    for table in tables:
+        unprotect(conn, table)
+
+
+def resume(conn: Connection, tables: Sequence[str]) -> None:
+    """Refuse all changes of rows again."""
+    for table in tables:
+        if conn.dialect.name == "postgresql":
+            name = trigger_name(table)
+            conn.exec_driver_sql(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+        else:
+            protect(conn, table)
+
+
 def trigger_name(table: str, change: str = "append_only") -> str:
     return f"{table}_{change.lower()}"
 

@@ -68,8 +68,8 @@ guard_states(CardSetup.__table__)
 
 
 class Detachment(Row):
-    """A card that Stripe has to detach: recorded with the change that requires it, done
-    afterwards.
+    """A card that Stripe has to detach, or a customer that Stripe has to delete with all cards:
+    recorded with the change that requires it, done afterwards.
     """
 
     __tablename__ = "detachment"
@@ -88,8 +88,9 @@ class Detachment(Row):
     id: Mapped[Key]
     client_id: Mapped[Reference]
     stripe_account: Mapped[StripeName]
-    # The PaymentMethod.
+    # The PaymentMethod, or the Customer.
     stripe_id: Mapped[StripeName]
+    is_customer: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[dt.datetime]
     # The time of the last try.
     checked_at: Mapped[dt.datetime]

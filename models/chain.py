@@ -3,11 +3,11 @@
 import datetime as dt
 import enum
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.append_only import APPEND_ONLY
-from models.row import Key, Row, choice, practice_reference, refers
+from models.row import Key, Reference, Row, choice, practice_reference, refers
 
 
 class ChainedTable(enum.StrEnum):
@@ -57,3 +57,25 @@ class ChainRoot(Row):
     day: Mapped[dt.date] = mapped_column(primary_key=True)
     hash: Mapped[bytes]
     made_at: Mapped[dt.datetime]
+
+
+class ErasedValue(Row):
+    """The SHA-256 of a value that was erased from a row of the chain: the row is verified by it."""
+
+    __tablename__ = "erased_value"
+    __table_args__ = (
+        refers("client", "client_id"),
+        CheckConstraint("length(digest) = 32", name="digest_sha256"),
+        Index(None, "practice_id", "client_id"),
+        APPEND_ONLY,
+    )
+
+    practice_id: Mapped[Key]
+    table_name: Mapped[ChainedTable] = mapped_column(
+        choice(ChainedTable, "table_name"), primary_key=True
+    )
+    # As in the row's link.
+    row_key: Mapped[str] = mapped_column(primary_key=True)
+    client_id: Mapped[Reference]
+    digest: Mapped[bytes]
+    erased_at: Mapped[dt.datetime]

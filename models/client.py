@@ -58,6 +58,8 @@ class Client(Addressed, Row):
     archived_on: Mapped[dt.date | None]
     # The other record of the same person that goes on, with the balance of this one.
     merged_into: Mapped[Reference | None]
+    # The time at which the personal data was erased (billing/client_records/erasure.py).
+    erased_at: Mapped[dt.datetime | None]
     # The practice's version at the last change; None if it was entered without one, as demo data.
     version: Mapped[int | None]
 

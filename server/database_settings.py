@@ -20,8 +20,8 @@ class DatabaseSettings(BaseSettings):
     database_owner_url: str | None = Field(
         default=None,
         description="URL of the same database for the role that owns the tables (PostgreSQL). Only"
-        " `portal migrate` and `portal load-demo` use it; `portal migrate` grants the tables to the"
-        " role of `DATABASE_URL`, which serves.",
+        " `portal migrate`, `portal load-demo` and `portal client erase` use it; `portal migrate`"
+        " grants the tables to the role of `DATABASE_URL`, which serves.",
     )
     replica_url: str | None = Field(
         default=None,

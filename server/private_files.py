@@ -29,7 +29,8 @@ def make_private(path: Path) -> None:
 
 
 def close_to_others(file: Path) -> None:
-    if not file.exists():
+    """Remove all others' permissions from a file. A device, as /dev/null, is not a file."""
+    if not file.is_file():
         return
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & OTHERS:

@@ -59,6 +59,13 @@ class Settings(DatabaseSettings, HttpSettings):
         description="Seconds that a stopping process gives its requests in progress before it"
         " ends.",
     )
+    retention_years: int = Field(
+        default=7,
+        ge=0,
+        le=100,
+        description="Years for which a client's records are kept after the last entry:"
+        " `portal client erase` refuses before (`docs/client-records.md`).",
+    )
     stripe_api_key: SecretStr | None = Field(
         default=None,
         description="Stripe's secret key, `sk_live_…` or `sk_test_…`; without one the server starts"

@@ -25,6 +25,7 @@ from models import (
     Dispute,
     DocumentCounter,
     DocumentSchedule,
+    ErasedValue,
     ExternalReference,
     Installation,
     Invoice,
@@ -165,7 +166,7 @@ RECORD: Sequence[RecordTable] = (
     RecordTable(PrintedDocument, "The files of documents, by document.", own(PrintedDocument)),
     RecordTable(PaymentMethod, "Cards, also those that were removed.", own(PaymentMethod)),
     RecordTable(CardSetup, "Forms by which a card was to be kept.", own(CardSetup)),
-    RecordTable(Detachment, "Cards that were removed at Stripe.", own(Detachment)),
+    RecordTable(Detachment, "Cards and customers that were removed at Stripe.", own(Detachment)),
     RecordTable(StripeCustomer, "The client's customers at Stripe.", own(StripeCustomer)),
     RecordTable(Token, "Sign-ins, and tokens.", own(Token), frozenset({"hash"})),
     RecordTable(
@@ -176,6 +177,7 @@ RECORD: Sequence[RecordTable] = (
     ),
     RecordTable(ExternalReference, "The keys of other systems' records.", is_reference),
     RecordTable(AccessEntry, "The audit log of access to the client's data.", own(AccessEntry)),
+    RecordTable(ErasedValue, "Digests of values that were erased.", own(ErasedValue)),
     RecordTable(ChainLink, "The hash chain that proves the ledger.", own(ChainLink)),
 )
 OF_PRACTICE = "It is the practice's, and about no client."

@@ -19,9 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from billing.documents.facts import Document, read_document
 from billing.documents.typesetting import Printed, render_pdf
 from billing.encryption import FieldKeys
+from billing.ledger.erased_values import CLIENT_NAME
 from billing.ledger.hash_chain import append
 from billing.ledger.locks import lock_client
-from models import DocumentKind, PrintedDocument
+from models import Client, DocumentKind, PrintedDocument
 from models.database import within_practice
 
 AT_ONCE = 2
@@ -91,10 +92,15 @@ class Printer:
             return await self.store(conn, document, new)
 
     async def store(self, conn: AsyncConnection, document: Document, new: Printed) -> Printed:
-        """Store a document's bytes, and return them, or those that another process stored first."""
+        """Store a document's bytes, and return them, or those that another process stored first.
+
+        A document that was read before its client was erased is not stored.
+        """
         await lock_client(conn, document.practice_id, document.client_id)
         if kept := await stored_copy(conn, document):
             return kept
+        if await is_erased_since(conn, document):
+            return new
         now = self.now()
         row = document_key(document) | {"client_id": document.client_id, "printed_at": now}
         await append(conn, [(PrintedDocument, row | vars(new))], now)
@@ -109,6 +115,13 @@ async def stored_copy(conn: AsyncConnection, document: Document) -> Printed | No
     columns = PrintedDocument.content, PrintedDocument.is_archival
     kept = (await conn.execute(select(*columns).filter_by(**document_key(document)))).first()
     return Printed(*kept) if kept else None
+
+
+async def is_erased_since(conn: AsyncConnection, document: Document) -> bool:
+    """Return whether the document's client was erased after the document was read."""
+    mine = Client.practice_id == document.practice_id, Client.id == document.client_id
+    erased_at = await conn.scalar(select(Client.erased_at).where(*mine))
+    return erased_at is not None and document.facts["to"]["name"] != CLIENT_NAME
 
 
 def document_key(document: Document) -> dict[str, Any]:

@@ -7,7 +7,8 @@ The canonical bytes of a row are JSON in UTF-8 without blanks: a list of the tab
 object of the columns, by name in alphabetical order. A column without a value is left out, so a
 later column changes no hash. Ids, enums and texts are strings; dates are as 2026-03-02; times are
 in UTC with microseconds, as 2026-03-02T12:00:00.000000+00:00; amounts are integers; binary content
-is the SHA-256 of its bytes, in hexadecimal.
+is the SHA-256 of its bytes, in hexadecimal. So is a text that may be erased, in UTF-8: the row is
+verified by the digest afterwards, and its amounts stay proven.
 """
 
 import datetime as dt
@@ -38,6 +39,8 @@ CHAINED: dict[type[Row], ChainedTable] = {
     Receipt: ChainedTable.RECEIPT,
     PrintedDocument: ChainedTable.PRINTED_DOCUMENT,
 }
+# The columns with personal data, which an erasure replaces.
+ERASABLE: dict[type[Row], str] = {LedgerEntry: "description", PrintedDocument: "content"}
 # The hash before a client's first link.
 FIRST = bytes(32)
 
@@ -62,9 +65,16 @@ def canonical_json(value: Any) -> bytes:
     return orjson.dumps(value, default=encode_value, option=options)
 
 
-def canonical_bytes(table: type[Row], values: Values) -> bytes:
+def canonical_bytes(table: type[Row], values: Values, erased: bytes | None = None) -> bytes:
+    """Return the canonical bytes of a row. `erased` is the digest of the value that was erased."""
     known = {name: values[name] for name in columns(table) if values.get(name) is not None}
+    if (name := ERASABLE.get(table)) is not None:
+        known[name] = (erased or value_digest(known[name])).hex()
     return canonical_json([table.__tablename__, known])
+
+
+def value_digest(value: str | bytes) -> bytes:
+    return sha256(value.encode() if isinstance(value, str) else value).digest()
 
 
 @cache
@@ -72,8 +82,8 @@ def columns(table: type[Row]) -> Sequence[str]:
     return tuple(written(table))
 
 
-def row_hash(table: type[Row], values: Values) -> bytes:
-    return sha256(canonical_bytes(table, values)).digest()
+def row_hash(table: type[Row], values: Values, erased: bytes | None = None) -> bytes:
+    return sha256(canonical_bytes(table, values, erased)).digest()
 
 
 def row_key(table: type[Row], values: Values) -> str:

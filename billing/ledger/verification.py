@@ -13,15 +13,17 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from billing.ledger.chain_check import Difference, Name, chain_differences
+from billing.ledger.chain_check import Difference, Name, chain_differences, subject
 from billing.ledger.chain_roots import Head, RootHash
-from billing.ledger.hash_chain import CHAINED, FIRST, row_hash, row_key
+from billing.ledger.erased_values import LEFT
+from billing.ledger.hash_chain import CHAINED, ERASABLE, FIRST, row_hash, row_key
 from billing.ledger.invariants import ClientBooks, broken_rules
 from models import (
     ChainLink,
     ChainRoot,
     Client,
     Dispute,
+    ErasedValue,
     Payment,
     Refund,
     Row,
@@ -79,14 +81,15 @@ class Verification:
 
     async def read(self, after: str) -> Sequence["ClientRows"]:
         """Return the next clients by id, with their rows as one snapshot has them."""
-        page = select(Client.id).where(Client.practice_id == self.practice_id)
+        page = select(Client.id, Client.erased_at).where(Client.practice_id == self.practice_id)
         if after:
             page = page.where(Client.id > after)
         async with snapshot(self.engine) as conn:
-            ids = (await conn.scalars(page.order_by(Client.id).limit(AT_ONCE))).all()
-            found = {client_id: ClientRows(client_id) for client_id in ids}
-            if not ids:
+            clients = (await conn.execute(page.order_by(Client.id).limit(AT_ONCE))).all()
+            found = {row.id: ClientRows(row.id, row.erased_at is not None) for row in clients}
+            if not clients:
                 return []
+            ids = [row.id for row in clients]
 
             def of_these(table: type[Row], *order: Any) -> Select[Any]:
                 columns: Any = table.__table__.c
@@ -97,7 +100,9 @@ class Verification:
 
             for link in await conn.execute(of_these(ChainLink, ChainLink.position)):
                 found[link.client_id].links.append(dict(link._mapping))
-            for table in (*CHAINED, *ALSO_READ):
+            # The digests of erased values come before the rows that they are of.
+            tables: Sequence[type[Row]] = (ErasedValue, *CHAINED, *ALSO_READ)
+            for table in tables:
                 statement = of_these(table).execution_options(yield_per=ROWS_HELD)
                 async for row in await conn.stream(statement):
                     found[row.client_id].add(table, row)
@@ -126,18 +131,36 @@ class ClientRows:
     """The rows of one client: links, the hashes of the chained rows, and the rows of the rules."""
 
     client_id: str
+    is_erased: bool = False
     links: list[dict[str, Any]] = field(default_factory=list)
     hashes: dict[Name, bytes] = field(default_factory=dict)
+    erased: dict[Name, bytes] = field(default_factory=dict)
+    not_erased: list[Name] = field(default_factory=list)
     books: ClientBooks = field(default_factory=ClientBooks)
 
     def differences(self) -> Iterator[Difference]:
         yield from chain_differences(self.links, self.hashes)
+        yield from self.wrong_erasures()
         yield from broken_rules(self.books)
 
+    def wrong_erasures(self) -> Iterator[Difference]:
+        """An erased value is of a client who was erased, and nothing else is in its place."""
+        if self.erased and not self.is_erased:
+            yield Difference("erased_value", "is of a client who was not erased")
+        for name in self.not_erased:
+            yield Difference(subject(name), "has a value, although it is said to be erased")
+
     def add(self, table: type[Row], row: Any) -> None:
+        if table is ErasedValue:
+            self.erased[row.table_name, row.row_key] = row.digest
+            return
         if table in CHAINED:
             values = row._mapping
-            self.hashes[CHAINED[table], row_key(table, values)] = row_hash(table, values)
+            name = CHAINED[table], row_key(table, values)
+            digest = self.erased.get(name)
+            self.hashes[name] = row_hash(table, values, digest)
+            if digest is not None and values[ERASABLE[table]] != LEFT[table]:
+                self.not_erased.append(name)
         kept = getattr(self.books, table.__tablename__, None)
         if kept is not None and not (table is Payment and row.stripe_id is None):
             kept.append(row)

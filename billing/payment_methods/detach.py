@@ -1,13 +1,14 @@
-"""Detachments: cards that Stripe has to detach.
+"""Detachments: cards that Stripe has to detach, and customers that Stripe has to delete.
 
 A detachment is recorded in the transaction that makes it necessary, and done afterwards. So no card
 stays attached if the process ends between the two. It is done once Stripe has detached the card, or
-reports that the card is attached to no customer. Any other result is recorded, and the call is
-repeated.
+reports that the card is attached to no customer; a customer, once Stripe has deleted it. Any other
+result is recorded, and the call is repeated.
 """
 
 import datetime as dt
 import logging
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Row, or_, select, update
@@ -30,15 +31,23 @@ QUEUE = Queue("detachment", Detachment, log, groups=("practice_id",), quiet=(Str
 
 
 async def record_detachment(
-    conn: AsyncConnection, owner: Owner, stripe_id: str, now: dt.datetime
+    conn: AsyncConnection,
+    owner: Owner,
+    stripe_id: str,
+    now: dt.datetime,
+    *,
+    is_customer: bool = False,
 ) -> None:
-    """Record a card that Stripe has to detach once this transaction is committed."""
+    """Record a card that Stripe has to detach once this transaction is committed, or a customer
+    that Stripe has to delete.
+    """
     written = insert_into(conn, Detachment).values(
         practice_id=owner.practice_id,
         id=new_id(),
         client_id=owner.client_id,
         stripe_account=owner.account,
         stripe_id=stripe_id,
+        is_customer=is_customer,
         created_at=now,
         checked_at=now - AFTER_REFUSAL,
     )
@@ -81,7 +90,8 @@ async def attempt(context: PaymentContext, detachment: Row[Any]) -> None:
             raise
         done = {"trouble": refusal_reason(trouble)}
     if done["trouble"] is not None:
-        log.error("alert: card %s stays attached at Stripe: %s", detachment.id, done["trouble"])
+        what = "customer %s is not deleted" if detachment.is_customer else "card %s stays attached"
+        log.error(f"alert: {what} at Stripe: %s", detachment.id, done["trouble"])
     mine = (Detachment.practice_id == detachment.practice_id) & (Detachment.id == detachment.id)
     async with context.engine.begin() as conn:
         await conn.execute(update(Detachment).where(mine).values(done))
@@ -93,10 +103,13 @@ def refusal_reason(trouble: StripeTrouble) -> str | None:
 
 
 async def detach(context: PaymentContext, detachment: Row[Any]) -> bool:
-    """Return whether the card is now detached. Ask Stripe after a refusal, which alone proves
-    nothing.
+    """Return whether the card is now detached, or the customer deleted. Ask Stripe after a refusal
+    to detach, which alone proves nothing.
     """
     account, stripe_id = detachment.stripe_account, detachment.stripe_id
+    if detachment.is_customer:
+        await delete_customer(context, detachment)
+        return True
     try:
         await context.stripe.detach(account, stripe_id)
     except Missing:
@@ -104,6 +117,15 @@ async def detach(context: PaymentContext, detachment: Row[Any]) -> bool:
     except Rejected:
         return not await is_attached(context, account, stripe_id)
     return True
+
+
+async def delete_customer(context: PaymentContext, detachment: Row[Any]) -> None:
+    """Have Stripe delete a customer, which detaches its cards. It may be deleted already."""
+    account, customer_id = detachment.stripe_account, detachment.stripe_id
+    with suppress(Missing):
+        await context.stripe.delete_customer(account, customer_id)
+    owner = Owner(detachment.practice_id, detachment.client_id, account)
+    await customers.mark_deleted(context, owner, customer_id)
 
 
 async def is_attached(context: PaymentContext, account: str, stripe_id: str) -> bool:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stripe.params import (
         ConfirmationTokenRetrieveParams,
         CustomerCreateParams,
+        CustomerDeleteParams,
         CustomerRetrieveParams,
         PaymentIntentCancelParams,
         PaymentIntentConfirmParams,
@@ -183,6 +184,12 @@ class Stripe(StripeLists):
         except Missing:
             return False
         return not to_dict(found).get("deleted")
+
+    async def delete_customer(self, account: str, customer: str) -> None:
+        """Delete a customer with its cards. Raise Missing if Stripe has none, or has deleted it."""
+        params: CustomerDeleteParams = {}
+        delete = self.api.customers.delete_async
+        await call_repeatedly(lambda _: delete(customer, params, request_options(account)))
 
     async def token(self, account: str, token_id: str) -> Card:
         """Return the card of a page's confirmation token. Raise Rejected if the token is not of a

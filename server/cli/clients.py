@@ -20,7 +20,7 @@ from server.cli.fields import (
 )
 
 app = typer.Typer(
-    no_args_is_help=True, help="Enter, change, archive, merge, export and list clients."
+    no_args_is_help=True, help="Enter, change, archive, merge, export, erase and list clients."
 )
 
 Practice = Annotated[str, typer.Option(help="The practice: pra_…")]
@@ -119,6 +119,37 @@ def export(
     from server.cli import client_export
 
     typer.echo(run(client_export.export_client(settings_from_environment(), client, out)))
+
+
+@app.command("erase")
+def erase(
+    client: Client,
+    reason: Annotated[str, typer.Option(help="The reason, for the audit log; without names.")],
+    despite_balance: Annotated[
+        bool, typer.Option("--despite-balance", help="Although the client owes or has credit.")
+    ] = False,
+    despite_dispute: Annotated[
+        bool, typer.Option("--despite-dispute", help="Although a payment is disputed.")
+    ] = False,
+    despite_retention: Annotated[
+        bool, typer.Option("--despite-retention", help="Before the retention has ended.")
+    ] = False,
+) -> None:
+    """Erase a client's personal data for good; amounts, days and the ledger stay.
+
+    Records that are merged into the client are erased too. Stripe is asked to delete the customer.
+    On PostgreSQL the owner of the tables erases: DATABASE_OWNER_URL.
+    """
+    from server.cli import client_erasure
+
+    chosen = {
+        "balance": despite_balance,
+        "dispute": despite_dispute,
+        "retention": despite_retention,
+    }
+    despite = [name for name, is_chosen in chosen.items() if is_chosen]
+    settings = settings_from_environment()
+    typer.echo(run(client_erasure.erase(settings, client, reason, despite)))
 
 
 @app.command("list")

@@ -180,6 +180,8 @@ def canonical(table: str, row: Any, but: str = "") -> bytes:
         for name, value in sorted(row._mapping.items())
         if value is not None and name != but
     }
+    if table == "ledger_entry":
+        values["description"] = sha256(row.description.encode("utf-8")).hex()
     text = json.dumps([table, values], ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8")
 

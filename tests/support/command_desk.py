@@ -40,7 +40,7 @@ class CommandDesk:
     async def done(self, *arguments: str) -> str:
         """Run a command that succeeds, and return its output."""
         result = await self.run(*arguments)
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == 0, result.output or result.exception
         return result.stdout.strip()
 
     async def refused(self, *arguments: str) -> str:

@@ -36,6 +36,7 @@ from models import (
     DocumentKind,
     DocumentSchedule,
     EntryKind,
+    ErasedValue,
     ExternalReference,
     Invoice,
     InvoiceLine,
@@ -279,6 +280,11 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "added_at": NOON,
         "hash": bytes(32),
     },
+    ErasedValue: {
+        "table_name": ChainedTable.LEDGER_ENTRY,
+        "digest": bytes(32),
+        "erased_at": NOON,
+    },
     ChainRoot: {"day": DAY, "hash": bytes(32), "made_at": NOON},
     PrintedDocument: {
         "kind": DocumentKind.INVOICE,
@@ -348,7 +354,12 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "created_at": NOON,
         "changed_at": NOON,
     },
-    Detachment: {"stripe_account": "acct_1", "created_at": NOON, "checked_at": NOON},
+    Detachment: {
+        "stripe_account": "acct_1",
+        "is_customer": False,
+        "created_at": NOON,
+        "checked_at": NOON,
+    },
     StripeCustomer: {"stripe_account": "acct_1", "created_at": NOON},
     Refund: {
         "amount_minor": 100,
@@ -434,7 +445,7 @@ SERIALS = ("serial", "stripe_id", "fingerprint", "reference", "hash")
 
 
 NUMBERED = (
-    *("serial", "position", "document_id", "stripe_id", "fingerprint", "reference"),
+    *("row_key", "serial", "position", "document_id", "stripe_id", "fingerprint", "reference"),
     *("hash", "secret_hash", "nonce_hash"),
 )
 

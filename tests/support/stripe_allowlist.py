@@ -74,6 +74,7 @@ PARAMS: dict[str, dict[str, str]] = {
         "limit": "[0-9]+",
         "starting_after": r"\w+",
     },
+    r"DELETE customers/\w+": {},
     "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
 }
 # The SDK gives a random key to a call without one.

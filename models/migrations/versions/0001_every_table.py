@@ -29,13 +29,14 @@ down_revision = None
 TABLES = (
     "practice sign_in_limit sign_in_request stripe_event clinician contact "
     "document_counter document_schedule external_reference letterhead logo practice_version client "
-    "printed_document chain_link chain_root client_name_part contact_right detachment invoice payment_method session "
+    "printed_document chain_link erased_value chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
     "dispute receipt refund allocation ledger_entry installation recovery unadopted_payment"
 ).split()
 APPEND_ONLY = (
     "access_entry printed_document receipt allocation ledger_entry chain_link chain_root"
+    " erased_value"
 ).split()
 SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ BILLING_WRITE"
 BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
@@ -219,6 +220,7 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("archived_on", sa.Date(), nullable=True),
         sa.Column("merged_into", ID, nullable=True),
+        sa.Column("erased_at", Instant(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=True),
         *address(),
         sa.CheckConstraint("merged_into <> id", name="merged_into_another"),
@@ -278,6 +280,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("practice_id", "client_id", "position"),
     )
     create_table(
+        "erased_value",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column(
+            "table_name",
+            chosen("table_name", "LEDGER_ENTRY ALLOCATION RECEIPT PRINTED_DOCUMENT"),
+            nullable=False,
+        ),
+        sa.Column("row_key", sa.Text(), nullable=False),
+        sa.Column("client_id", ID, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("erased_at", Instant(), nullable=False),
+        sa.CheckConstraint("length(digest) = 32", name="digest_sha256"),
+        refers("client", "client_id"),
+        sa.PrimaryKeyConstraint("practice_id", "table_name", "row_key"),
+    )
+    op.create_index(
+        "ix_erased_value_practice_id_client_id", "erased_value", ["practice_id", "client_id"]
+    )
+    create_table(
         "chain_root",
         sa.Column("practice_id", ID, nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -321,6 +342,7 @@ def upgrade() -> None:
         sa.Column("client_id", ID, nullable=False),
         sa.Column("stripe_account", Word(), nullable=False),
         sa.Column("stripe_id", Word(), nullable=False),
+        sa.Column("is_customer", sa.Boolean(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("checked_at", Instant(), nullable=False),
         sa.Column("leased_until", Instant(), nullable=True),
