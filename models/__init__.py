@@ -10,6 +10,7 @@ from models.external_reference import ExternalReference
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
 from models.logo import Logo
+from models.past_import import PastImport
 from models.payment import (
     Allocation,
     Claim,
@@ -83,6 +84,7 @@ __all__ = [
     "LedgerEntry",
     "Letterhead",
     "Logo",
+    "PastImport",
     "Payment",
     "PaymentMethod",
     "PaymentMethodKind",

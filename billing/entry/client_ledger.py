@@ -155,6 +155,8 @@ class ClientLedger:
             self.payments[key].update(change.values)
         elif change.table is Invoice:
             self.invoices[str(key)].values.update(change.values)
+        elif change.table is Session:
+            self.sessions[str(key)].update(change.values)
         elif change.table is InvoiceLine:
             invoice = self.invoices[change.key["invoice_id"]]
             for line in invoice.lines:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from billing.entry import validation as check
 from billing.entry.client_ledger import ClientLedger
 from billing.entry.errors import EntryError, EntryErrorCode
-from billing.entry.ledger_rows import allocate_shares, enter
+from billing.entry.ledger_rows import allocate_shares, cover_withdrawal, enter
 from billing.entry.rows import Draft
 from billing.ledger.allocation import AmountsDue, allocate
 from models import EntryKind
@@ -32,6 +32,15 @@ def give_credit(draft: Draft, ledger: ClientLedger, wanted: Credit) -> str:
         ledger.refuse_while_paying()
         refuse_beyond_funds(ledger, -wanted.amount_minor)
     return str(enter(draft, EntryKind.CREDIT, -wanted.amount_minor, wanted.description)["id"])
+
+
+def withdraw_credit(draft: Draft, ledger: ClientLedger, wanted: Credit) -> str:
+    """Withdraw credit. As far as it is in use, allocations are taken back."""
+    ledger.refuse_while_paying()
+    minor = -wanted.amount_minor
+    entry = enter(draft, EntryKind.CREDIT, minor, wanted.description)
+    cover_withdrawal(draft, ledger, minor)
+    return str(entry["id"])
 
 
 @dataclass(frozen=True)

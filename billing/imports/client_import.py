@@ -34,7 +34,12 @@ from billing.entry.payment_uses import (
 )
 from billing.entry.people import link_contact
 from billing.entry.rows import Draft
-from billing.entry.sessions import record_session
+from billing.entry.sessions import (
+    SessionCorrection,
+    SessionDetails,
+    correct_session,
+    record_session,
+)
 from billing.entry.superbills import enter_issued_superbill
 from billing.imports import client_records as inputs
 from billing.imports import portal_payments
@@ -43,6 +48,7 @@ from billing.imports.attachments import read_attachment
 from billing.imports.client_records import ClientRecords
 from billing.imports.context import ClientStopped, ImportContext
 from billing.imports.record_entries import RecordEntries
+from billing.imports.references import UNDONE
 from billing.imports.remedies import ALREADY_PRINTED, REMEDIES
 from billing.imports.staging import StagedRow
 from models import DocumentKind
@@ -145,7 +151,18 @@ class ClientImport(RecordEntries):
     def session(self, row: StagedRow) -> None:
         clinician = self.context.clinician(row["clinician_id"])
         wanted = inputs.session_details(row, clinician, self.moment(row))
-        self.enter("sessions", row, wanted.date, record_session, wanted)
+        if row["digest"] == UNDONE:
+            self.correct_session(row, wanted)
+        else:
+            self.enter("sessions", row, wanted.date, record_session, wanted)
+
+    def correct_session(self, row: StagedRow, wanted: SessionDetails) -> None:
+        """Enter a session of an undone import again, with the values that it has now."""
+        correction = SessionCorrection(row["row_id"], wanted)
+        self.ids["session", row["id"]] = self.make(row, wanted.date, correct_session, correction)
+        content = content_of(wanted.kind, self.client_row_id, wanted)
+        self.refer(content, row["id"], row["row_id"], is_new=False)
+        self.context.count("sessions", "changed")
 
     def moment(self, row: StagedRow) -> dt.datetime | None:
         """Return the time at which a session began; a time of day is on the session's date."""
@@ -215,6 +232,9 @@ class ClientImport(RecordEntries):
         assert self.ledger is not None
         if not self.ledger.invoices[wanted.invoice_id].is_void:
             self.make(row, day, void_invoice, wanted)
+            if row["row_id"] is not None:
+                self.context.count("invoices", "same", -1)
+                self.context.count("invoices", "changed")
         self.refer(content, row["id"], wanted.invoice_id)
         self.spread(row["voided_on"])
 

@@ -16,6 +16,7 @@ from billing.entry.statements import StatementPeriod
 from billing.entry.superbills import IssuedSuperbill, Visit
 from billing.imports.columns import ADDRESS
 from billing.imports.layouts import BY_NAME
+from billing.imports.references import UNDONE
 from billing.imports.staging import StagedRow, Staging
 from models import DocumentKind, PaymentMethodKind, Relation
 
@@ -45,7 +46,9 @@ class ClientRecords:
     def has_news(self) -> bool:
         """Return whether a record was not entered before, so that the client's ledger is needed."""
         return any(
-            row["row_id"] is None or (row.get("voided_on") and row["void_row_id"] is None)
+            row["row_id"] is None
+            or row["digest"] == UNDONE
+            or (row.get("voided_on") and row["void_row_id"] is None)
             for rows in self.by_file.values()
             for row in rows
         )

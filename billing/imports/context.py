@@ -52,9 +52,9 @@ class ImportContext:
         """Return whether the operations should be written now."""
         return len(self.operations) >= TOGETHER or self.held_bytes >= BYTES_TOGETHER
 
-    def count(self, file: str, outcome: str) -> None:
+    def count(self, file: str, outcome: str, number: int = 1) -> None:
         counted = self.counts.setdefault(file, {"new": 0, "changed": 0, "same": 0})
-        counted[outcome] += 1
+        counted[outcome] += number
 
     def clinician(self, external_id: str | None) -> str | None:
         return self.clinicians[external_id] if external_id else None

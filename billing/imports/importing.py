@@ -2,11 +2,11 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -31,7 +31,17 @@ from billing.imports.totals import Proof, TotalsCheck
 from billing.imports.values import Formats
 from billing.imports.written_rows import RowWriter
 from billing.payments.context import local_day
-from models import AccessAction, AccessEntry
+from models import AccessAction, AccessEntry, PastImport
+from models.ids import new_id
+
+# A function that is told the part of the work that is done, between 0 and 1.
+Progress = Callable[[float], None]
+# The part that reading the files takes. The rest is the entry of the clients' records.
+READING = 0.25
+
+
+def no_progress(part: float) -> None:
+    """Tell nobody."""
 
 
 class ImportRefused(Exception):
@@ -55,6 +65,7 @@ class ImportRequest:
     is_trial: bool = False
     cards_are_not_ours: bool = False
     actor: Actor | None = None
+    progress: Progress = no_progress
 
 
 @dataclass
@@ -85,7 +96,8 @@ async def import_records(
     staging = Staging()
     run = ImportRun(engine, request, staging, faults, now)
     try:
-        for source in sources:
+        for read, source in enumerate(sources):
+            request.progress(READING * read / len(sources))
             staging.load(source)
         check_attachments(staging, faults)
         run.cards = await read_cards(
@@ -164,7 +176,10 @@ class ImportRun:
         await writer.write()
         prepare_work(self.staging)
         try:
+            done, all_ = 0, self.staging.count_of("work")
             for batch in client_batches(self.staging):
+                self.request.progress(READING + (1 - READING) * done / all_)
+                done += len(batch)
                 await self.enter_batch(writer, context, batch)
             await writer.write()
             await writer.settle()
@@ -177,6 +192,27 @@ class ImportRun:
         await self.compare_totals(conn)
         self.refuse_faults()
         await writer.stamp_versions()
+        if writer.has_written:
+            await self.note(conn)
+
+    async def note(self, conn: AsyncConnection) -> None:
+        """Note an import that has entered something, so that it may be undone."""
+        entered, changed = (
+            sum(counted[outcome] for counted in self.counts.values())
+            for outcome in ("new", "changed")
+        )
+        request, actor = self.request, self.request.actor
+        row = {
+            "practice_id": request.practice_id,
+            "id": new_id(),
+            "source": request.source,
+            "imported_at": self.now,
+            "imported_by": actor.name if actor else None,
+            "entered": entered,
+            "changed": changed,
+            "undone_at": None,
+        }
+        await conn.execute(insert(PastImport).values(row))
 
     async def context(self, conn: AsyncConnection, numbering: Numbering) -> ImportContext:
         facts = await read_practice_facts(conn, self.request.practice_id)

@@ -21,6 +21,8 @@ OWNED: dict[str, Any] = {
     "superbill": Superbill,
 }
 KINDS_OWNED = ", ".join(f"'{kind}'" for kind in OWNED)
+# The digest of a record that the next import enters as if it had changed.
+UNDONE = "undone"
 # The second kind of record in a file, and the column of its ids.
 ALSO = {
     "clients": ("archive", "id"),
@@ -103,7 +105,12 @@ def external_ids(staging: Staging, kind: str) -> Iterator[str]:
         yield row["external_id"]
 
 
-def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+def undone_kind(kind: str) -> str:
+    """Return the kind of references to the documents of undone imports, by their rows."""
+    return f"{UNDONE} {kind}"
+
+
+def chunks(ids: Iterable[str], size: int = LOOKED_UP) -> Iterator[list[str]]:
     waiting = iter(ids)
-    while chunk := list(islice(waiting, LOOKED_UP)):
+    while chunk := list(islice(waiting, size)):
         yield chunk

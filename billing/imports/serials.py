@@ -12,15 +12,23 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.document_numbers import count_up, prefix_of, serial_of
 from billing.imports.faults import Faults
 from billing.imports.layouts import BY_NAME
-from billing.imports.references import chunks
+from billing.imports.references import chunks, undone_kind
 from billing.imports.staging import Staging
-from models import DocumentCounter, DocumentKind, Invoice, Receipt, Statement, Superbill
+from models import (
+    DocumentCounter,
+    DocumentKind,
+    ExternalReference,
+    Invoice,
+    Receipt,
+    Statement,
+    Superbill,
+)
 
 # The serials of a trial, which is rolled back: so high that no document waits for them.
 TRIAL = 1 << 52
@@ -136,9 +144,14 @@ async def refuse_taken(
     file: NumberedFile,
     by_number: Mapping[str, int],
 ) -> None:
-    """Refuse the numbers of documents that are here already."""
+    """Refuse the numbers of documents that are here already, but for those of undone imports."""
     layout = BY_NAME[file.name]
-    for taken in await taken_values(conn, file.table, "number", practice_id, by_number):
+    undone = exists().where(
+        ExternalReference.practice_id == practice_id,
+        ExternalReference.kind == undone_kind(layout.kind),
+        ExternalReference.row_id == file.table.id,
+    )
+    for taken in await taken_values(conn, file.table, "number", practice_id, by_number, ~undone):
         wrong = f"is the number of another {layout.kind} here"
         line, path = by_number[taken], staging.path(layout)
         faults.add(path, line, "number", "NUMBER_TAKEN", wrong, "give it another number")
@@ -167,12 +180,18 @@ async def free_serials(
 
 
 async def taken_values(
-    conn: AsyncConnection, table: Any, name: str, practice_id: str, values: Iterable[Any]
+    conn: AsyncConnection,
+    table: Any,
+    name: str,
+    practice_id: str,
+    values: Iterable[Any],
+    *conditions: Any,
 ) -> list[Any]:
     """Return those of the values that documents of the practice have."""
     column, found = getattr(table, name), list[Any]()
     for some in chunks(dict.fromkeys(values)):
-        statement = select(column).where(table.practice_id == practice_id, column.in_(some))
+        own = table.practice_id == practice_id, column.in_(some)
+        statement = select(column).where(*own, *conditions)
         found += await conn.scalars(statement)
     return found
 

@@ -94,8 +94,8 @@ class Staging:
         self.conn.executemany(sql, rows)
         self.conn.execute("COMMIT")
 
-    def count(self, layout: FileLayout) -> int:
-        return int(self.conn.execute(f"SELECT count(*) FROM {layout.name}").fetchone()[0])
+    def count_of(self, table: str) -> int:
+        return int(self.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
     # -- records -----------------------------------------------------------------------------------
 

@@ -1,10 +1,13 @@
 """The command `portal import`: a practice's records from a folder or ZIP file."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
+import typer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -15,7 +18,9 @@ from billing.imports.importing import (
     ImportDisturbed,
     ImportReport,
     ImportRequest,
+    Progress,
     import_records,
+    no_progress,
 )
 from billing.imports.mapping import OURS, ImportMapping, WrongMapping, read_mapping
 from billing.imports.values import Formats
@@ -28,6 +33,9 @@ from server.clock import utc_now
 from server.command_errors import CommandError
 from server.recovery_check import refuse_restored
 from server.settings import Settings
+
+# The steps of a progress bar.
+STEPS = 1_000
 
 
 class NotImported(CommandError):
@@ -44,6 +52,7 @@ class ImportCommand:
     is_trial: bool
     cards_are_not_ours: bool
     mapping: Path | None = None
+    progress: Progress = no_progress
 
     async def run(self, settings: Settings) -> ImportReport:
         """Import the folder, and return the report."""
@@ -84,9 +93,29 @@ class ImportCommand:
                 formats = Formats(currency_digits(row.currency), time_zone)
                 by = operator(practice_id, "portal import")
                 return ImportRequest(
-                    practice_id, self.source, formats, self.is_trial, self.cards_are_not_ours, by
+                    practice_id,
+                    self.source,
+                    formats,
+                    self.is_trial,
+                    self.cards_are_not_ours,
+                    by,
+                    self.progress,
                 )
         raise NotImported(f"There is no practice {self.practice}.")
+
+
+@contextmanager
+def progress_bar(stream: TextIO, *, is_wanted: bool) -> Iterator[Progress]:
+    """Yield a function that shows the progress of an import on a terminal, and else nothing."""
+    if not is_wanted or not stream.isatty():
+        yield no_progress
+        return
+    with typer.progressbar(length=STEPS, label="Importing", file=stream) as bar:
+
+        def show(part: float) -> None:
+            bar.update(round(STEPS * part) - bar.pos)
+
+        yield show
 
 
 # -- output ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from server.cli import (
     clinicians,
     contacts,
     credits,
+    imports,
     invoices,
     issue,
     keys,
@@ -43,6 +44,7 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(issue.app, name="issue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(imports.app, name="imports")
 app.add_typer(backup_commands.app)
 
 CONTRACT = Path("schema.graphql")
@@ -207,10 +209,12 @@ def import_records(
     from billing.imports.report_json import as_json
     from server.cli import import_records as importing
 
-    command = importing.ImportCommand(
-        folder, practice, source, dry_run, cards_are_not_ours, mapping
-    )
-    report = run(command.run(settings_from_environment()))
+    settings = settings_from_environment()
+    with importing.progress_bar(sys.stderr, is_wanted=not json) as progress:
+        command = importing.ImportCommand(
+            folder, practice, source, dry_run, cards_are_not_ours, mapping, progress
+        )
+        report = run(command.run(settings))
     typer.echo(as_json(report) if json else "\n".join(importing.lines_of(report)))
     if report.fault_count:
         raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """`portal import`: the report, and the exit code for programs."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from server.cli import main as cli
+from server.cli.import_records import progress_bar
 from tests.support.books import findings
 from tests.support.import_folders import (
     ImportDesk,
@@ -86,3 +88,40 @@ async def test_wrong_arguments(practice: ImportDesk, tmp_path: Path) -> None:
     stranger = await portal(path, "--practice", "pra_1")
     assert (stranger.exit_code, stranger.stderr) == (1, "There is no practice pra_1.\n")
     assert (await portal(path)).exit_code == 2
+
+
+async def test_import_is_listed_and_undone(practice: ImportDesk) -> None:
+    path = str(write_folder(practice.path, small_folder()))
+    own = "--practice", f"pra_{practice.practice_id}"
+    await portal(path, *own)
+
+    async def imports(*arguments: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, cli.app, ["imports", *arguments])
+
+    (listed,) = json.loads((await imports("list", *own, "--json")).stdout)
+    assert (listed["source"], listed["new"], listed["undone_at"]) == ("import", 19, None)
+    assert listed["id"] in (await imports("list", *own)).stdout
+    undone = await imports("undo", listed["id"])
+    assert (undone.exit_code, undone.stdout) == (
+        0, "Undone: 3 invoices are void, and 2 payments are reversed, of 3 clients.\n"
+    )  # fmt: skip
+    assert "undone" in (await imports("list", *own)).stdout
+    again = await imports("undo", listed["id"])
+    assert (again.exit_code, again.stderr.strip()) == (1, "The import was undone before.")
+    assert (await portal(path, *own)).exit_code == 0
+    assert await findings(practice.engine, practice.practice_id) == []
+
+
+async def test_progress_is_shown_on_a_terminal_alone() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown, hidden, unwanted = Terminal(), io.StringIO(), Terminal()
+    for stream, is_wanted in ((shown, True), (hidden, True), (unwanted, False)):
+        with progress_bar(stream, is_wanted=is_wanted) as progress:
+            for part in (0.0, 0.25, 0.5, 1.0):
+                progress(part)
+    assert "Importing" in shown.getvalue()
+    assert "100%" in shown.getvalue()
+    assert hidden.getvalue() == unwanted.getvalue() == ""

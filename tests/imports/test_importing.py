@@ -266,6 +266,7 @@ async def test_void_of_a_later_export_is_entered(desk: ImportDesk) -> None:
     folder["totals"][0] |= {"balance": "-185.00", "unallocated": "185.00"}
     report = await desk.load(folder)
     assert [str(one) for one in report.faults] == []
+    assert report.counts["invoices"] == {"new": 0, "changed": 1, "same": 2}
     assert await desk.balances("c1") == (-18_500, 18_500)
     assert await findings(desk.engine, desk.practice_id) == []
 

@@ -43,6 +43,7 @@ from models import (
     LedgerEntry,
     Letterhead,
     Logo,
+    PastImport,
     Payment,
     PaymentMethod,
     PaymentState,
@@ -301,6 +302,7 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "digest": "",
         "changed_at": NOON,
     },
+    PastImport: {"source": "ehr", "imported_at": NOON, "entered": 1, "changed": 0},
     DocumentCounter: {"kind": DocumentKind.INVOICE, "last": 0},
     DocumentSchedule: {
         "kind": DocumentKind.STATEMENT,

@@ -190,7 +190,7 @@ class ImportDesk:
         source: str = "ehr",
         mapping: ImportMapping = OURS,
         open_stripe: OpenStripe | None = None,
-        **options: bool,
+        **options: Any,
     ) -> ImportReport:
         """Import a folder, and return the report."""
         path = folder if isinstance(folder, Path) else write_folder(self.path, folder)

@@ -28,7 +28,7 @@ down_revision = None
 
 TABLES = (
     "practice sign_in_limit sign_in_request stripe_event clinician contact "
-    "document_counter document_schedule external_reference letterhead logo practice_version client "
+    "document_counter document_schedule external_reference letterhead logo past_import practice_version client "
     "printed_document chain_link erased_value chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
@@ -158,6 +158,21 @@ def upgrade() -> None:
         "ix_external_reference_practice_id_row_id",
         "external_reference",
         ["practice_id", "row_id"],
+    )
+    create_table(
+        "past_import",
+        *key(),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("imported_at", Instant(), nullable=False),
+        sa.Column("imported_by", sa.Text(), nullable=True),
+        sa.Column("entered", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.Column("undone_at", Instant(), nullable=True),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
+    )
+    op.create_index(
+        "ix_past_import_practice_id_imported_at", "past_import", ["practice_id", "imported_at"]
     )
     create_table(
         "letterhead",
