@@ -21,7 +21,7 @@ from models.row_security import confined, grants, is_practice, policy
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 
-PARTITIONS = 8
+PARTITIONS = 4
 # The schema in which the divided tables are made first.
 BUILDING = "dividing"
 INDEXES = """

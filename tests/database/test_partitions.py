@@ -20,13 +20,17 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from bench.partitioned import Division, divide, partitions_of
-from models import Invoice, Row
+from billing.entry.invoices import InvoiceVoid, WriteOff, void_invoice, write_off_invoice
+from billing.entry.outside_payments import OutsidePayment, record_payment
+from models import Invoice, PaymentMethodKind, Row
+from models.database import open_engine
 from tests.conftest import SEED
 from tests.support import postgres, shares
 from tests.support.comparison import Case, Comparison, compared
 from tests.support.demo_server import PROJECT
 from tests.support.divided import Recorder
 from tests.support.empty_databases import prepare
+from tests.support.entries import EntryDesk
 from tests.support.example_operations import WRITTEN
 from tests.support.operations import operations
 from tests.support.operations.pools import Pool, pools
@@ -56,6 +60,7 @@ class DividedTables:
     comparison: Comparison
     divisions: list[Division]
     conn: Any
+    url: str
 
     async def partitions(self, case: Case) -> set[int] | None:
         """Return the partitions that an operation's plan names; None if it has no plan."""
@@ -80,7 +85,7 @@ async def tables(postgres_url: str) -> AsyncIterator[DividedTables]:
     ):
         conn = await asyncpg.connect(postgres.as_owner(url))
         try:
-            yield DividedTables(comparison, divisions, conn)
+            yield DividedTables(comparison, divisions, conn, url)
         finally:
             await conn.close()
 
@@ -171,6 +176,22 @@ async def test_statement_without_a_practice_is_found(tables: DividedTables) -> N
         found = await partitions_of(tables.conn, str(sql), values)
         recorder.judge(f"planted {number}", str(sql), found)
         assert ((f"planted {number}", "invoice") in recorder.across) is is_found
+
+
+async def test_every_statement_of_entries_names_one_practice(tables: DividedTables) -> None:
+    """The quick part of the next test."""
+    recorder = Recorder()
+    async with open_engine(tables.url) as engine:
+        with recorder.recording():
+            desk = await EntryDesk(engine).open()
+            invoice_id = await desk.invoice(10_000, 5_000)
+            cash = OutsidePayment(PaymentMethodKind.CASH, 4_000, invoice_id=invoice_id)
+            await desk.enter(record_payment, cash)
+            await desk.enter(write_off_invoice, WriteOff(invoice_id, 500))
+            await desk.enter(void_invoice, InvoiceVoid(invoice_id))
+            await desk.session()
+    assert len(recorder.explained) > 30
+    assert not recorder.across
 
 
 @pytest.mark.slow
