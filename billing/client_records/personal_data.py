@@ -112,5 +112,6 @@ KEPT: Mapping[str, str] = {
 }
 # The tables of the practice itself, its therapists and its installation.
 OF_PRACTICE = (
-    "practice clinician letterhead logo installation recovery practice_version document_schedule"
+    "practice clinician letterhead logo past_import practice_version document_schedule"
+    " installation recovery"
 ).split()
