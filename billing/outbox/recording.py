@@ -80,14 +80,14 @@ def read_states(
     table = states.table
     last = (
         select(OutboxEvent.state)
-        .where(OutboxEvent.practice_id == table.practice_id, OutboxEvent.row_id == table.id)
+        .where(OutboxEvent.practice_id == practice_id, OutboxEvent.row_id == table.id)
         .order_by(OutboxEvent.version.desc())
         .limit(1)
         .correlate(table.__table__)
         .scalar_subquery()
     )
     return (
-        select(table.id, last, at, *states.columns())
+        select(table.id, last, at, *states.columns(practice_id))
         .where(table.practice_id == practice_id, table.version == version)
         .order_by(table.id)
     )

@@ -29,16 +29,16 @@ State = str
 class RowStates:
     """The states of a table's rows.
 
-    `columns` are read of each row, `state_of` makes its state of them, and `kinds_of` names the
-    events of a change from a state. A row that is new has `created`, and `updated` is the event of
-    a change that `kinds_of` has no name for.
+    `columns` are read of each row of a practice, `state_of` makes its state of them, and
+    `kinds_of` names the events of a change from a state. A row that is new has `created`, and
+    `updated` is the event of a change that `kinds_of` has no name for.
     """
 
     table: Any
     prefix: str
     created: EventKind
     updated: EventKind
-    columns: Callable[[], Sequence[ColumnElement[Any]]] = lambda: ()
+    columns: Callable[[str], Sequence[ColumnElement[Any]]] = lambda practice_id: ()
     state_of: Callable[..., State] = lambda: ""
     kinds_of: Callable[[State | None, State], Sequence[EventKind]] = lambda before, after: ()
 
@@ -55,8 +55,8 @@ class RowStates:
 OPEN, PAID, VOID = "OPEN", "PAID", "VOID"
 
 
-def invoice_columns() -> Sequence[ColumnElement[Any]]:
-    own = Invoice.practice_id, Invoice.id
+def invoice_columns(practice_id: str) -> Sequence[ColumnElement[Any]]:
+    own = practice_id, Invoice.id
     billed = billed_amount(LedgerEntry.__table__, *own)
     paid = paid_amount(Allocation.__table__, *own)
     sums = (one.correlate(Invoice.__table__).scalar_subquery() for one in (billed, paid))
@@ -90,10 +90,10 @@ ENDS = {
 }
 
 
-def payment_columns() -> Sequence[ColumnElement[Any]]:
+def payment_columns(practice_id: str) -> Sequence[ColumnElement[Any]]:
     def taken(kind: EntryKind) -> ColumnElement[Any]:
         statement = select(total(LedgerEntry.amount_minor)).where(
-            LedgerEntry.practice_id == Payment.practice_id,
+            LedgerEntry.practice_id == practice_id,
             LedgerEntry.payment_id == Payment.id,
             LedgerEntry.kind == kind,
         )
