@@ -10,6 +10,7 @@ from models.external_reference import ExternalReference
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
 from models.logo import Logo
+from models.outbox import EndpointState, EventEndpoint, EventKind, OutboxEvent
 from models.past_import import PastImport
 from models.payment import (
     Allocation,
@@ -75,8 +76,11 @@ __all__ = [
     "DocumentCounter",
     "DocumentKind",
     "DocumentSchedule",
+    "EndpointState",
     "EntryKind",
     "ErasedValue",
+    "EventEndpoint",
+    "EventKind",
     "ExternalReference",
     "Installation",
     "Invoice",
@@ -84,6 +88,7 @@ __all__ = [
     "LedgerEntry",
     "Letterhead",
     "Logo",
+    "OutboxEvent",
     "PastImport",
     "Payment",
     "PaymentMethod",

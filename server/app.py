@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from billing.documents.printer import Printer
+from billing.outbox.delivery import EventDelivery
 from billing.payments.background import BackgroundJobs
 from billing.payments.context import PaymentContext
 from billing.payments.status import PaymentsMode
@@ -171,6 +172,9 @@ def app(
     )
     exports = Exports(endpoint)
     background_jobs = BackgroundJobs(background_context)
+    deliveries = EventDelivery(
+        background_context.engine, now, settings.field_keys, settings.address_rules
+    )
 
     def gauges() -> Mapping[str, Mapping[tuple[str, ...], float]]:
         pools = {"requests": payment_context.engine, "background": background_context.engine}
@@ -212,6 +216,7 @@ def app(
             await running.enter_async_context(flush_regularly(snapshots.write))
             await running.enter_async_context(read_audit.running())
             await running.enter_async_context(background_jobs.running())
+            await running.enter_async_context(deliveries.running())
             mail_delivery = signing_in.running(
                 replace(sign_in_context, engine=background_context.engine)
             )

@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
+from billing.outbox.addresses import AddressRules
 from billing.payments.status import PaymentsMode, mode_of_key
 from execution.introspection import Introspection
 from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
@@ -92,6 +93,12 @@ class Settings(DatabaseSettings, HttpSettings):
     )
     sandbox_file: str = Field(
         default="sandbox.sqlite", description="File in which the sandbox stores its objects."
+    )
+
+    webhook_private_addresses: bool = Field(
+        default=False,
+        description="`true`: the endpoints of webhooks may have private addresses, for systems in"
+        " this server's own network.",
     )
 
     portal_page: bool = Field(
@@ -272,6 +279,12 @@ class Settings(DatabaseSettings, HttpSettings):
     @property
     def field_keys(self) -> FieldKeys:
         return FieldKeys([key.get_secret_value() for key in self.field_key])
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """Return the addresses that endpoints of webhooks may have."""
+        is_sandbox = self.mode is PaymentsMode.SANDBOX
+        return AddressRules(is_sandbox, self.webhook_private_addresses)
 
     @property
     def mode(self) -> PaymentsMode:

@@ -12,7 +12,7 @@ from billing.entry.bulk import RowBatch, row_batch
 from billing.entry.writing import write
 from billing.imports.context import ImportContext
 from billing.imports.references import chunks
-from billing.ledger.versions import VERSIONED, next_version, set_version
+from billing.ledger.versions import VERSIONED, new_version
 from models import (
     Client,
     ExternalReference,
@@ -91,13 +91,12 @@ class RowWriter:
         if not self.has_written:
             return
         practice_id, touched = self.context.facts.id, self.context.touched.rows
-        version = await next_version(self.conn, practice_id)
-        for table in VERSIONED:
-            if table in KINDS:
-                entered = table.id.in_(self.entered(KINDS[table]))
-                await set_version(self.conn, table, practice_id, version, entered)
-            for some in chunks(sorted(touched.get(table, ()))):
-                await set_version(self.conn, table, practice_id, version, table.id.in_(some))
+        async with new_version(self.conn, practice_id) as version:
+            for table in VERSIONED:
+                if table in KINDS:
+                    await version.set_on(table, table.id.in_(self.entered(KINDS[table])))
+                for some in chunks(sorted(touched.get(table, ()))):
+                    await version.set_on(table, table.id.in_(some))
 
     def entered(self, kinds: Sequence[str]) -> Select[str]:
         """Select the rows of the records of these kinds that this import has entered or changed."""

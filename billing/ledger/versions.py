@@ -1,15 +1,29 @@
-"""Versions of changes: each change of a row takes the practice's next version.
+"""Versions of changes: each change of a row takes the practice's next version, and has its events.
 
 A reader that has seen a version has seen every change below it. A time can't guarantee that, since
 the row that is written first may be committed last.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Subquery, case, func, or_, select, union, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Subquery,
+    case,
+    func,
+    or_,
+    select,
+    union,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing.outbox.recording import record_events
 from models import (
     Allocation,
     Client,
@@ -38,31 +52,43 @@ async def stamp(conn: AsyncConnection, practice_id: str, payment_id: str) -> Non
 
     Call this at the end of a transaction: other transactions of the practice wait for it to finish.
     """
-    version = await next_version(conn, practice_id)
     of_payment = affected_allocations(practice_id, payment_id)
     payments = select(of_payment.c.payment_id).where(of_payment.c.payment_id.is_not(None))
-    await set_version(
-        conn, Payment, practice_id, version, or_(Payment.id == payment_id, Payment.id.in_(payments))
-    )
-    invoices = select(of_payment.c.invoice_id)
-    await set_version(conn, Invoice, practice_id, version, Invoice.id.in_(invoices))
+    async with new_version(conn, practice_id) as version:
+        await version.set_on(Payment, or_(Payment.id == payment_id, Payment.id.in_(payments)))
+        await version.set_on(Invoice, Invoice.id.in_(select(of_payment.c.invoice_id)))
 
 
 async def stamp_rows(conn: AsyncConnection, practice_id: str, changed: Changed) -> None:
     """Set the next version on changed rows, at the end of a transaction."""
-    version = await next_version(conn, practice_id)
-    for table in VERSIONED:
-        ids = sorted(changed.get(table, ()))
-        if ids:
-            await set_version(conn, table, practice_id, version, table.id.in_(ids))
+    async with new_version(conn, practice_id) as version:
+        for table in VERSIONED:
+            if ids := sorted(changed.get(table, ())):
+                await version.set_on(table, table.id.in_(ids))
 
 
-async def set_version(
-    conn: AsyncConnection, table: Any, practice_id: str, version: int, *which: Any
-) -> None:
-    """Set a version on the rows of a table that a condition selects."""
-    rows = update(table).where(table.practice_id == practice_id, *which)
-    await conn.execute(rows.values(version=version))
+@dataclass
+class NewVersion:
+    """A practice's next version, and the tables with rows that carry it."""
+
+    conn: AsyncConnection
+    practice_id: str
+    number: int
+    tables: set[Any] = field(default_factory=set)
+
+    async def set_on(self, table: Any, which: ColumnElement[bool]) -> None:
+        """Set the version on the rows of a table that a condition selects."""
+        rows = update(table).where(table.practice_id == self.practice_id, which)
+        await self.conn.execute(rows.values(version=self.number))
+        self.tables.add(table)
+
+
+@asynccontextmanager
+async def new_version(conn: AsyncConnection, practice_id: str) -> AsyncIterator[NewVersion]:
+    """Take the practice's next version, to be set on rows, and then record its events."""
+    version = NewVersion(conn, practice_id, await next_version(conn, practice_id))
+    yield version
+    await record_events(conn, practice_id, version.number, version.tables)
 
 
 async def next_version(conn: AsyncConnection, practice_id: str) -> int:

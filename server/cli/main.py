@@ -23,6 +23,7 @@ from server.cli import (
     practices,
     sessions,
     tokens,
+    webhooks,
 )
 from server.cli.console import PlainGroup, run, settings_from_environment, stop
 
@@ -45,6 +46,7 @@ app.add_typer(sessions.app, name="sessions")
 app.add_typer(issue.app, name="issue")
 app.add_typer(keys.app, name="keys")
 app.add_typer(imports.app, name="imports")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(backup_commands.app)
 
 CONTRACT = Path("schema.graphql")

@@ -33,6 +33,7 @@ WAITING: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "portal_payments_waiting": ("Payments that are not final", ("state",)),
     "portal_webhook_inbox": ("Events of Stripe that are not processed", ()),
     "portal_mail_outbox": ("Sign-in mails that are not sent", ()),
+    "portal_webhook_outbox": ("Events that endpoints of webhooks do not have yet", ("state",)),
 }
 
 

@@ -1,12 +1,27 @@
-"""The rows that wait in the database: payments that are not final, Stripe's events, and mail."""
+"""The rows that wait in the database: payments that are not final, Stripe's events, mail, and
+events for other systems.
+"""
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import ACTIVE_STATES, Payment, SignInRequest, StripeEvent
+from billing.outbox.delivery import is_after
+from models import (
+    ACTIVE_STATES,
+    EndpointState,
+    EventEndpoint,
+    OutboxEvent,
+    Payment,
+    SignInRequest,
+    StripeEvent,
+)
+
+# The states of endpoints whose events wait.
+WAITING_STATES = (EndpointState.ACTIVE, EndpointState.PAUSED)
 
 # By a row's labels: how many wait, and when the oldest one came.
 Waiting = Mapping[tuple[str, ...], tuple[int, dt.datetime | None]]
@@ -30,10 +45,32 @@ async def waiting_rows(conn: AsyncConnection) -> Mapping[str, Waiting]:
     of_mail = select(func.count(), func.min(SignInRequest.created_at)).where(
         SignInRequest.done_at.is_(None)
     )
+    endpoints: dict[tuple[str, ...], tuple[int, dt.datetime | None]] = {
+        (state.lower(),): (0, None) for state in WAITING_STATES
+    }
+    for state, count, oldest in await conn.execute(events_by_state()):
+        endpoints[(state.lower(),)] = count, oldest
     events = (await conn.execute(of_events)).one()
     mail = (await conn.execute(of_mail)).one()
     return {
         "portal_payments_waiting": states,
         "portal_webhook_inbox": {(): (events[0], events[1])},
         "portal_mail_outbox": {(): (mail[0], mail[1])},
+        "portal_webhook_outbox": endpoints,
     }
+
+
+def events_by_state() -> Select[*tuple[Any, ...]]:
+    """Select the events that wait for endpoints: their number and the oldest, by the endpoint's
+    state.
+    """
+    waiting = and_(
+        OutboxEvent.practice_id == EventEndpoint.practice_id,
+        is_after(EventEndpoint.after_version, EventEndpoint.after_position),
+    )
+    return (
+        select(EventEndpoint.state, func.count(), func.min(OutboxEvent.occurred_at))
+        .join_from(EventEndpoint, OutboxEvent, waiting)
+        .where(EventEndpoint.state.in_(WAITING_STATES))
+        .group_by(EventEndpoint.state)
+    )

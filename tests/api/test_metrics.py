@@ -13,13 +13,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from models import StripeEvent
+from models import EndpointState, EventEndpoint, OutboxEvent, StripeEvent
 from models.database import DatabaseUnavailable
 from models.ids import new_id
 from models.measures import STATEMENT_SECONDS
 from server.cli import serve
 from server.metrics import exposition
 from server.metrics.snapshot import FOLDER, SharedSnapshots
+from tests.support.factories import DEFAULTS
 from tests.support.payments import ASKS, DECLINED, Paying, paying
 from tests.support.portal import Portal, served
 
@@ -172,6 +173,28 @@ async def test_inbox_and_outbox(portal: Paying) -> None:
     assert number(numbers, "portal_webhook_inbox") == 1
     assert number(numbers, "portal_webhook_inbox_age_seconds") == 90
     assert number(numbers, "portal_mail_outbox") == 0
+
+
+async def test_events_that_wait_for_endpoints(portal: Paying) -> None:
+    own = {"practice_id": portal.practice_id, "after_version": 4, "after_position": 1}
+    endpoint = DEFAULTS[EventEndpoint] | own
+    await portal.insert(
+        EventEndpoint,
+        endpoint | {"id": new_id(), "state": EndpointState.ACTIVE},
+        endpoint | {"id": new_id(), "state": EndpointState.PAUSED, "after_version": 5},
+        endpoint | {"id": new_id(), "state": EndpointState.GONE},
+    )
+    occurred = portal.clock()
+    event = DEFAULTS[OutboxEvent] | own | {"occurred_at": occurred}
+    del event["after_version"], event["after_position"]
+    places = [(4, 1), (4, 2), (5, 1), (5, 2)]
+    rows = [event | {"version": version, "position": position} for version, position in places]
+    await portal.insert(OutboxEvent, *rows)
+    portal.clock.time += dt.timedelta(seconds=30)
+    numbers = await scraped(portal)
+    for state, count in (("active", 3), ("paused", 1)):
+        assert number(numbers, "portal_webhook_outbox", state=state) == count
+        assert number(numbers, "portal_webhook_outbox_age_seconds", state=state) == 30
 
 
 async def test_audit_queue_is_empty_after_it_was_written(portal: Paying) -> None:

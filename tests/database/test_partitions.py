@@ -49,7 +49,7 @@ tests/payments/test_reversals.py tests/payments/test_reconcile.py tests/payments
 tests/entry/test_entries.py tests/entry/test_people.py tests/entry/test_document_schedule.py
 tests/api/test_entry_mutations.py tests/api/test_ingest.py tests/sign_in/test_sign_in.py
 tests/sign_in/test_sessions.py tests/sign_in/test_processes.py tests/sign_in/test_mail_delivery.py
-tests/database/test_background.py
+tests/webhooks/test_delivery.py tests/database/test_background.py
 """.split()
 
 

@@ -19,10 +19,15 @@ import httpx
 import pytest
 
 import models
+from billing.ledger.versions import VERSIONED, new_version
+from billing.outbox.delivery import EventDelivery
+from billing.outbox.endpoints import add_endpoint
+from billing.outbox.messages import KINDS_BY_TYPE
 from execution import scopes
 from models import Scope, database
 from planner.pagination import Page
 from server.app import app
+from server.clock import utc_now
 from server.http.export_tables import TABLES, Table
 from server.http.exports import Exports
 from server.settings import Settings
@@ -33,6 +38,7 @@ from tests.security.phi_leaks.marked import (
     WITHOUT,
     WORDS,
     WRITING,
+    Rows,
     World,
     hashes_of,
     told_by,
@@ -41,11 +47,13 @@ from tests.security.phi_leaks.marked import (
 from tests.security.phi_leaks.requests import Asked, entries, everything, much
 from tests.security.test_scopes import ENTRIES, PLAIN, SCHEMA
 from tests.support.empty_databases import prepare
+from tests.support.event_receiver import Received, receiving
 from tests.support.headers import compared_headers
 from tests.support.logs import captured_log
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import load
 from tests.support.practices.random_values import NOW
+from tests.support.webhooks import ANYWHERE, KEYS
 
 pytestmark = [pytest.mark.campaign, pytest.mark.twins(1)]
 
@@ -194,6 +202,37 @@ async def test_no_entry_depends_on_a_name(new_database: NewDatabase) -> None:
     print(changes)
     assert {name for name, change in changes if change != "UNCHANGED"} == ENTRIES
     assert {change for _, change in changes} == {"ENTERED", "CHANGED", "UNCHANGED"}
+
+
+# -- messages to other systems ---------------------------------------------------------------------
+
+
+async def messages_of(url: str, rows: Rows) -> list[Received]:
+    """Change some rows of each table with versions, and return the messages about them."""
+    practice_id = rows[models.Practice][0]["id"]
+    async with database.open_engine(url) as writing, receiving() as receiver:
+        async with writing.begin() as conn:
+            await add_endpoint(conn, KEYS, practice_id, receiver.url, [], utc_now())
+            async with new_version(conn, practice_id) as version:
+                for table in VERSIONED:
+                    ids = [row["id"] for row in rows[table][:15]]
+                    await version.set_on(table, table.id.in_(ids))
+        await EventDelivery(writing, utc_now, KEYS, ANYWHERE).deliver_waiting()
+    return receiver.received
+
+
+async def test_no_message_to_other_systems_depends_on_a_name(new_database: NewDatabase) -> None:
+    async with made_worlds(new_database) as own:
+        both = [
+            await messages_of(url, one.rows) for url, one in zip(own.urls, own.worlds, strict=True)
+        ]
+    parts = ((str(one.headers)[1:], one.body.decode()) for messages in both for one in messages)
+    texts = [text for part in parts for text in part]
+    assert not [told for text in texts if (told := told_by(text, own.hashes))]
+    contents = [[(one.id, one.type, one.content["data"]) for one in messages] for messages in both]
+    assert contents[0] == contents[1]
+    types = {type_.partition(".")[0] for _, type_, _ in contents[0]}
+    assert types == {type_.partition(".")[0] for type_ in KINDS_BY_TYPE}
 
 
 # -- permitted data --------------------------------------------------------------------------------

@@ -32,13 +32,21 @@ TABLES = (
     "printed_document chain_link erased_value chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
-    "dispute receipt refund allocation ledger_entry installation recovery unadopted_payment"
+    "dispute receipt refund allocation ledger_entry installation recovery unadopted_payment "
+    "outbox_event event_endpoint"
 ).split()
 APPEND_ONLY = (
     "access_entry printed_document receipt allocation ledger_entry chain_link chain_root"
-    " erased_value"
+    " erased_value outbox_event"
 ).split()
 SCOPES = "BILLING_READ DOCUMENTS_READ PHI_READ AGGREGATES_READ BILLING_WRITE"
+EVENTS = (
+    "CLIENT_CREATED CLIENT_UPDATED SESSION_CREATED SESSION_UPDATED "
+    "PAYMENT_CREATED PAYMENT_SUCCEEDED PAYMENT_FAILED PAYMENT_CANCELED PAYMENT_REFUNDED "
+    "PAYMENT_DISPUTED PAYMENT_UPDATED "
+    "INVOICE_ISSUED INVOICE_PAID INVOICE_REOPENED INVOICE_VOIDED INVOICE_UPDATED "
+    "STATEMENT_ISSUED STATEMENT_UPDATED SUPERBILL_ISSUED SUPERBILL_UPDATED"
+)
 BRANDS = "VISA MASTERCARD AMEX DISCOVER DINERS JCB UNIONPAY OTHER"
 REASONS = (
     "GENERIC INSUFFICIENT_FUNDS EXPIRED_CARD INCORRECT_CVC INCORRECT_ZIP AUTHENTICATION_FAILED"
@@ -1082,6 +1090,7 @@ def upgrade() -> None:
         unique=True,
     )
     create_recovery_tables()
+    create_outbox_tables()
     for table in ("client", "contact"):
         op.create_index(f"ix_{table}_mailbox", table, ["mailbox"])
     due_on = sa.text(DUE_OR_NEVER)
@@ -1124,6 +1133,57 @@ def create_recovery_tables() -> None:
         practice_reference(),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+    )
+
+
+def create_outbox_tables() -> None:
+    """Create the tables of events for other systems."""
+    create_table(
+        "outbox_event",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("kind", chosen("kind", EVENTS), nullable=False),
+        sa.Column("row_id", ID, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("occurred_at", Instant(), nullable=False),
+        sa.CheckConstraint("version > 0", name="version_positive"),
+        sa.CheckConstraint("position > 0", name="position_positive"),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "version", "position"),
+    )
+    op.create_index(
+        "ix_outbox_event_practice_id_row_id_version",
+        "outbox_event",
+        ["practice_id", "row_id", "version"],
+    )
+    create_table(
+        "event_endpoint",
+        *key(),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.JSON(), nullable=False),
+        sa.Column("secret_encrypted", sa.LargeBinary(), nullable=False),
+        sa.Column("former_secret_encrypted", sa.LargeBinary(), nullable=True),
+        sa.Column("former_until", Instant(), nullable=True),
+        sa.Column("state", chosen("state", "ACTIVE PAUSED GONE"), nullable=False),
+        sa.Column("after_version", sa.BigInteger(), nullable=False),
+        sa.Column("after_position", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", Instant(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("attempted_at", Instant(), nullable=True),
+        sa.Column("attempt_at", Instant(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("leased_until", Instant(), nullable=True),
+        sa.CheckConstraint("after_version >= 0", name="version_positive"),
+        sa.CheckConstraint("after_position >= 0", name="position_positive"),
+        sa.CheckConstraint("failures >= 0", name="failures_positive"),
+        sa.CheckConstraint(
+            "(former_secret_encrypted IS NULL) = (former_until IS NULL)", name="former_secret_ends"
+        ),
+        *only_these("kinds", EVENTS.split()),
+        practice_reference(),
+        sa.PrimaryKeyConstraint("practice_id", "id"),
     )
 
 

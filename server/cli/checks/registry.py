@@ -14,6 +14,7 @@ from server.cli.checks.payments import (
 from server.cli.checks.practices import check_practices, check_tax_ids
 from server.cli.checks.recovery import check_recovery
 from server.cli.checks.replica import check_replica
+from server.cli.checks.webhooks import check_endpoints
 
 READY = frozenset({"database", "revision"})
 KEY = READY | {"payments", "stripe-key"}
@@ -35,5 +36,6 @@ EVERY_CHECK = (
     Check("mail-server", check_mail_server),
     Check("fonts", check_fonts, READY),
     Check("tax-ids", check_tax_ids, READY),
+    Check("endpoints", check_endpoints, READY),
     Check("clock", check_clock, frozenset({"database"})),
 )

@@ -1,0 +1,1 @@
+"""Webhooks: events of the outbox, and their delivery to other systems."""
