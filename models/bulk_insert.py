@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, Dialect, func, insert, select, text
+from sqlalchemy import JSON, Dialect, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models.database import concealed
@@ -42,7 +42,7 @@ async def is_kept_from(engine: AsyncEngine, row: type[Row]) -> bool:
 async def copy(conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows in the connection's transaction. Each row has all columns."""
     if conn.dialect.name != "postgresql":
-        await conn.execute(insert(row), rows)
+        await insert_tuples(conn, row, rows)
         return
     columns = written(row)
     driver = await driver_connection(conn)
@@ -54,12 +54,35 @@ async def copy(conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, A
         )
 
 
+async def insert_tuples(
+    conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert rows by SQLite's driver: an INSERT of SQLAlchemy takes twice the time for each row."""
+    columns = written(row)
+    processors = [
+        column.type.dialect_impl(conn.dialect).bind_processor(conn.dialect) or unchanged
+        for column in columns.values()
+    ]
+    marks = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO {row.__tablename__} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names
+    values = map(itemgetter(*columns), rows)
+    tuples = [
+        tuple(process(value) for process, value in zip(processors, one, strict=True))
+        for one in values
+    ]
+    await conn.exec_driver_sql(statement, tuples)
+
+
+def unchanged(value: Any) -> Any:
+    return value
+
+
 async def insert_arrays(
     conn: AsyncConnection, row: type[Row], rows: Sequence[dict[str, Any]]
 ) -> None:
     """Insert rows as `copy` does, by a statement that policies allow: one array for each column."""
     if conn.dialect.name != "postgresql":
-        await conn.execute(insert(row), rows)
+        await insert_tuples(conn, row, rows)
         return
     columns = written(row)
     driver = await driver_connection(conn)

@@ -9,6 +9,7 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from billing.entry import validation as check
@@ -67,6 +68,11 @@ class Form(enum.Enum):
     RELATION = f"write one of {', '.join(RELATIONS)}"
 
 
+# The forms whose few values are repeated in thousands of records, and the values kept of a column.
+REPEATED = frozenset(Form) - {Form.ID, Form.TEXT, Form.NOTE, Form.NUMBER, Form.EMAIL, Form.STRIPE}
+KEPT_VALUES = 2_000
+
+
 @dataclass(frozen=True)
 class Formats:
     """How values are written in a practice's files."""
@@ -97,7 +103,8 @@ class Formats:
             except ValueError as error:
                 raise Complaint(str(error), remedy) from None
 
-        return parsed
+        # A faulty text is not kept: an exception is raised anew each time.
+        return lru_cache(KEPT_VALUES)(parsed) if form in REPEATED else parsed
 
     def remedy(self, form: Form) -> str:
         decimals = f".{'5'.ljust(self.digits, '0')}" if self.digits else ""

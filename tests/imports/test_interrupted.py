@@ -19,6 +19,7 @@ from tests.support.books import findings
 from tests.support.import_folders import (
     Folder,
     ImportDesk,
+    add_documents,
     import_database,
     small_folder,
     write_folder,
@@ -105,7 +106,9 @@ async def test_killed_import_leaves_nothing(
     desk: ImportDesk, database: tuple[str, AsyncEngine]
 ) -> None:
     url, _ = database
-    path = write_folder(desk.path, small_folder())
+    """PDFs and superbills are written too. The next import enters everything."""
+    folder = add_documents(desk.path, small_folder())
+    path = write_folder(desk.path, folder)
     before = await desk.counts()
     own = "--practice", f"pra_{desk.practice_id}", "--source", "ehr"
     killed = await asyncio.create_subprocess_exec(
@@ -114,5 +117,6 @@ async def test_killed_import_leaves_nothing(
     )  # fmt: skip
     assert await killed.wait() == -signal.SIGKILL
     assert await desk.counts() == before
-    assert (await desk.load(small_folder())).is_imported
+    report = await desk.load(folder)
+    assert report.counts["documents"] == {"new": 4, "changed": 0, "same": 0}
     assert await findings(desk.engine, desk.practice_id) == []
