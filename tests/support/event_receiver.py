@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -94,8 +95,10 @@ async def read_message(reader: asyncio.StreamReader) -> Received:
 
 
 @asynccontextmanager
-async def receiving(behaviour: Behaviour = accept) -> AsyncIterator[Receiver]:
-    """Yield a listening receiver."""
+async def receiving(
+    behaviour: Behaviour = accept, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Receiver]:
+    """Yield a listening receiver; with `tls` it speaks HTTPS."""
     receiver = Receiver(behaviour=behaviour)
     connections = set[asyncio.Task[None]]()
 
@@ -106,7 +109,7 @@ async def receiving(behaviour: Behaviour = accept) -> AsyncIterator[Receiver]:
         with suppress(asyncio.CancelledError):
             await receiver.serve(reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

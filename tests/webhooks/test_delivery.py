@@ -6,9 +6,11 @@ import os
 import random
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tests.support.demo_server import PROJECT
 from tests.support.entries import EntryDesk
 from tests.support.event_receiver import OK, Received, receiving, status
 from tests.support.leases import run_out
+from tests.support.tls_postgres import Authority
 from tests.support.webhooks import (
     FIELD_KEY,
     SEEDS,
@@ -410,6 +413,32 @@ async def test_connection_is_made_to_the_address_that_was_checked(
     assert asked == ["hooks.example.com"]
     assert len(receiver.received) == 3
     assert receiver.received[0].headers["host"] == f"hooks.example.com:{receiver.port}"
+
+
+@pytest.mark.twins(4)
+async def test_certificate_has_to_be_that_of_the_name_in_the_url(
+    hooks: HookDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the connection is made to an address."""
+    authority, trusted = Authority("Portal"), tmp_path / "ca.crt"
+    authority.write(trusted)
+    context = ssl.create_default_context(cafile=trusted)
+    monkeypatch.setattr(sender, "tls_context", lambda: context)
+    name(monkeypatch, "127.0.0.1")
+    for host, failure in (("hooks.example.com", None), ("other.example.com", "no connection")):
+        files = tmp_path / f"{host}.crt", tmp_path / f"{host}.key"
+        authority.issue(host, *files)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(*files)
+        async with receiving(tls=server) as receiver:
+            url = f"https://hooks.example.com:{receiver.port}/events"
+            endpoint = await hooks.add(receiver, url=url)
+            await enter_some(hooks, 1)
+            await hooks.worker().give_turns()
+        assert (await hooks.endpoint(endpoint.id)).last_error == failure
+        assert len(receiver.received) == (failure is None)
+        async with hooks.desk.engine.begin() as conn:
+            await endpoints.remove_endpoint(conn, endpoint)
 
 
 def name(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
