@@ -76,7 +76,7 @@ async def enter_some(hooks: HookDesk, count: int) -> None:
 
 
 @pytest.mark.twins(4)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.rest)])
 async def test_each_event_arrives_in_order_at_a_receiver_that_fails_half_the_time(
     hooks: HookDesk, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,9 +99,9 @@ async def test_each_event_arrives_in_order_at_a_receiver_that_fails_half_the_tim
 
     async with receiving(behave) as receiver:
         endpoint = await hooks.add(receiver)
-        await enter_some(hooks, 15)
+        await enter_some(hooks, 12)
         await deliver_all(hooks, endpoint)
-    expected = (await hooks.ids())[-15:]
+    expected = (await hooks.ids())[-12:]
     assert in_first_order(receiver.received) == expected
     assert list(dict.fromkeys(accepted)) == expected
     assert len(receiver.received) > len(expected)
@@ -245,7 +245,7 @@ async def working(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
-@pytest.mark.twins(1)
+@pytest.mark.twins(4)
 async def test_event_is_sent_again_when_the_worker_is_killed_before_it_is_marked(
     hooks: HookDesk,
 ) -> None:
@@ -477,7 +477,7 @@ async def test_redirect_is_not_followed(hooks: HookDesk) -> None:
 async def test_answer_that_is_not_one_is_a_failure(
     hooks: HookDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "REQUEST_S", 0.3)
+    monkeypatch.setattr(sender, "REQUEST_S", 0.2)
     answers = (
         b"\x00\xff" * 50,
         b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n",
