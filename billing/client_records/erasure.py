@@ -186,7 +186,7 @@ async def keep_digests(
 
 async def replace_values(conn: AsyncConnection, people: People, model: Any) -> None:
     """Replace the personal data in the rows of a table."""
-    conditions = [BELONGS[model](client_id) for client_id in people.clients]
+    conditions = [BELONGS[model](people.practice_id, client_id) for client_id in people.clients]
     if model is Contact:
         conditions = [Contact.id.in_(people.contacts)]
     changed = update(model).where(model.practice_id == people.practice_id, or_(*conditions))
@@ -245,7 +245,9 @@ async def remove_links(conn: AsyncConnection, people: People) -> None:
     for client_id in people.clients:
         references = ExternalReference.practice_id == people.practice_id
         await conn.execute(
-            delete(ExternalReference).where(references, BELONGS[ExternalReference](client_id))
+            delete(ExternalReference).where(
+                references, BELONGS[ExternalReference](people.practice_id, client_id)
+            )
         )
         for model in (ContactRight, ClientNamePart):
             mine = model.practice_id == people.practice_id, model.client_id == client_id

@@ -36,7 +36,7 @@ class Subject:
     def rows(self, table: RecordTable) -> Select[Any]:
         """Select the client's rows of a table, in the order of their keys."""
         model: Any = table.model
-        mine = table.belongs(self.client_id)
+        mine = table.belongs(self.practice_id, self.client_id)
         in_practice = model.practice_id == self.practice_id
         return (
             select(*table.columns).where(in_practice, mine).order_by(*model.__table__.primary_key)

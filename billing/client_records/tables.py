@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, select, union_all
+from sqlalchemy import Column, ColumnElement, Select, select, union_all
 
 from models import (
     AccessEntry,
@@ -60,8 +60,9 @@ from models import (
     UnadoptedPayment,
 )
 
-# The condition that rows of a table belong to the client with an id, which may be an expression.
-Condition = Callable[[Any], ColumnElement[bool]]
+# The condition that rows of a table of a practice belong to the client with an id, which may be an
+# expression. Its subqueries name the practice too, so that they use its indexes.
+Condition = Callable[[str, Any], ColumnElement[bool]]
 # Columns of the workers and of the protocol with Stripe, and keyed hashes: they say nothing about
 # the client.
 TECHNICAL = frozenset(
@@ -103,18 +104,24 @@ class RecordTable:
 
 def own(model: Any) -> Condition:
     """Return the condition of a table whose rows name their client."""
-    return lambda client_id: model.client_id == client_id
+    return lambda _, client_id: model.client_id == client_id
 
 
 def part(column: Any, whole: Any) -> Condition:
     """Return the condition of a table whose rows are parts of a client's document."""
-    return lambda client_id: column.in_(select(whole.id).where(whole.client_id == client_id))
+    return lambda practice_id, client_id: column.in_(
+        of_client(whole, whole.id, practice_id, client_id)
+    )
 
 
-def is_contact(client_id: Any) -> ColumnElement[bool]:
+def is_contact(practice_id: str, client_id: Any) -> ColumnElement[bool]:
     """Return the condition that a contact has rights to the client's bills."""
-    linked = select(ContactRight.contact_id).where(ContactRight.client_id == client_id)
-    return Contact.id.in_(linked)
+    return Contact.id.in_(of_client(ContactRight, ContactRight.contact_id, practice_id, client_id))
+
+
+def of_client(model: Any, column: Any, practice_id: str, client_id: Any) -> Select[Any]:
+    """Select a column of the rows of a table that name the client."""
+    return select(column).where(model.practice_id == practice_id, model.client_id == client_id)
 
 
 # The tables whose rows a record of another system can be entered as. Contacts may be of several
@@ -122,23 +129,26 @@ def is_contact(client_id: Any) -> ColumnElement[bool]:
 REFERRED: Sequence[Any] = (Session, Invoice, Payment, LedgerEntry, Statement, Superbill, Refund)
 
 
-def is_reference(client_id: Any) -> ColumnElement[bool]:
+def is_reference(practice_id: str, client_id: Any) -> ColumnElement[bool]:
     """Return the condition that a reference is to the client, or to one of the client's rows."""
-    rows = [select(model.id).where(model.client_id == client_id) for model in REFERRED]
-    ids = union_all(select(Client.id).where(Client.id == client_id), *rows).subquery()
+    rows = [of_client(model, model.id, practice_id, client_id) for model in REFERRED]
+    client = Client.practice_id == practice_id, Client.id == client_id
+    ids = union_all(select(Client.id).where(*client), *rows).subquery()
     return ExternalReference.row_id.in_(select(ids.c.id))
 
 
 def of_mailbox(model: Any) -> Condition:
     """Return the condition that a row of signing in has the client's e-mail address."""
     address = Client.mailbox.is_not(None)
-    return lambda client_id: model.email.in_(
-        select(Client.mailbox).where(Client.id == client_id, address)
+    return lambda practice_id, client_id: model.email.in_(
+        select(Client.mailbox).where(
+            Client.practice_id == practice_id, Client.id == client_id, address
+        )
     )
 
 
 RECORD: Sequence[RecordTable] = (
-    RecordTable(Client, "The client.", lambda client_id: Client.id == client_id),
+    RecordTable(Client, "The client.", lambda _, client_id: Client.id == client_id),
     RecordTable(ContactRight, "The rights of contacts to the client's bills.", own(ContactRight)),
     RecordTable(Contact, "The contacts with such rights.", is_contact),
     RecordTable(Session, "Sessions, and their fees.", own(Session)),

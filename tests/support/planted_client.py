@@ -100,7 +100,7 @@ async def plant_in(
     conn: AsyncConnection, model: Any, names: list[str], practice: str, client: str
 ) -> None:
     values = {name: FIXED.get(name, f"Quagga {name}") for name in names}
-    mine = [model.practice_id == practice, BELONGS[model](client)]
+    mine = [model.practice_id == practice, BELONGS[model](practice, client)]
     if model is Contact:
         mine.append(~Contact.id.in_(shared_contacts()))
     if model is AccessEntry:
