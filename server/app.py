@@ -30,7 +30,7 @@ from execution.garbage_collection import collect_rarely, pause
 from execution.pipeline import GraphQLService
 from execution.read_audit import ReadAuditLog
 from execution.startup_check import check_schema
-from graph.schema import schema
+from graph.schema import schema, sdl
 from identity.sign_in import background as signing_in
 from identity.sign_in.context import SignInContext
 from identity.sign_in.networks import network
@@ -45,6 +45,7 @@ from server import logs, security_log
 from server.background_writes import flush_regularly
 from server.clock import utc_now
 from server.http import graphiql, portal_page, probes
+from server.http.client_record import ClientRecords
 from server.http.deadline import Deadline, RunningRequests
 from server.http.documents import Documents
 from server.http.exports import Exports
@@ -171,6 +172,7 @@ def app(
         now,
     )
     exports = Exports(endpoint)
+    records = ClientRecords(exports, documents, cache(partial(sdl, graphql_schema)))
     background_jobs = BackgroundJobs(background_context)
     deliveries = EventDelivery(
         background_context.engine, now, settings.field_keys, settings.address_rules
@@ -233,6 +235,7 @@ def app(
             *(Route(path, graphql, methods=METHODS) for path in ("/graphql", "/graphql/")),
             documents.addresses(),
             *exports.addresses(),
+            records.address(),
             Ingest(endpoint, url, now).address(),
             *probes.addresses(connector),
             *([metrics.address()] if metrics else []),

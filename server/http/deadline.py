@@ -12,7 +12,7 @@ from models.database import TransientError
 from server.http.graphql import RETRY_AFTER_S, error_for_client, refusal_response
 
 # Addresses with JSON responses.
-JSON_ADDRESSES = ("/graphql", "/export/", "/ingest")
+JSON_ADDRESSES = ("/graphql", "/export/", "/record/", "/ingest")
 # The time for a cancelled request to release the database, and to be answered.
 CANCELLED_WITHIN_S = 5.0
 

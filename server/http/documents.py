@@ -14,8 +14,11 @@ from billing.documents.printer import Busy, Printer
 from billing.practices import PracticeMisconfigured
 from execution.authentication import Authenticator
 from execution.read_audit import ReadAuditLog, RequestReads, Unwritten
+from identity.viewer import Viewer
+from models import DocumentKind
 from models.database import RateLimited, StatementTimeout, TransientError
-from resolvers.document_files import FoundDocument, PrintedDocuments
+from resolvers.document_files import PrintedDocuments
+from resolvers.ids import bare
 from server.http.graphql import RETRY_AFTER_S, log_internal_error, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.
@@ -88,24 +91,30 @@ class Documents:
         viewer = await self.authenticator.by_token_id(link.viewer_id, now)
         if viewer is None:
             return None
-        seen = await self.documents.find(viewer, link.kind, link.id, now)
+        way = "Download" if link.is_download else "Print"
+        found = await self.file(viewer, link.kind, link.document, way, self.address(request))
+        return None if found is None else open_document(link, *found)
+
+    async def file(
+        self, viewer: Viewer, kind: DocumentKind, document: str, way: str, address: str | None
+    ) -> tuple[str, bytes] | None:
+        """Return the file name and the bytes of a document that the viewer may open, and record
+        the read. `way` says in the audit log how the document was opened.
+        """
+        now, id_ = self.now(), bare(document)
+        seen = await self.documents.find(viewer, kind, id_, now)
         if seen is None:
             return None
         content = seen.content
         if content is None:
-            made = await self.printer.print(link.kind, viewer.practice_id, link.id)
+            made = await self.printer.print(kind, viewer.practice_id, id_)
             content = made[1].content if made else None
         if content is None:
             return None
-        await self.read_audit.read(viewer, document_reads(link), b"", self.address(request), now)
-        return open_document(link, seen, content)
-
-
-def document_reads(link: LinkTarget) -> RequestReads:
-    """Return the reads that opening a link means."""
-    way = "Download" if link.is_download else "Print"
-    fields = (f"{link.kind.capitalize()}.document",)
-    return RequestReads(way, fields, ids=frozenset({link.document}))
+        fields = (f"{kind.capitalize()}.document",)
+        reads = RequestReads(way, fields, ids=frozenset({document}))
+        await self.read_audit.read(viewer, reads, b"", address, now)
+        return seen.file_name, content
 
 
 def requested_address(request: Request) -> str:
@@ -115,9 +124,9 @@ def requested_address(request: Request) -> str:
     return f"{raw.decode('latin-1').rpartition('/documents/')[2]}?{query.decode('latin-1')}"
 
 
-def open_document(link: LinkTarget, seen: FoundDocument, content: bytes) -> Response:
+def open_document(link: LinkTarget, file_name: str, content: bytes) -> Response:
     way = "attachment" if link.is_download else "inline"
-    headers = HEADERS | {"Content-Disposition": f"{way}; {content_disposition(seen.file_name)}"}
+    headers = HEADERS | {"Content-Disposition": f"{way}; {content_disposition(file_name)}"}
     return Response(content, media_type="application/pdf", headers=headers)
 
 

@@ -52,7 +52,7 @@ class Exports:
             variables = table.variables(request.query_params.multi_items())
         except BadParameter as error:
             raise HTTPError(400, "BAD_USER_INPUT", str(error)) from None
-        viewer = await self.required_table(request)
+        viewer = await self.required_viewer(request)
         columns = table.columns(reads_health=Scope.PHI_READ in viewer.scopes)
         query = table.query(columns)
         reading = partial(cancelled_on_disconnect, request.receive)
@@ -73,7 +73,7 @@ class Exports:
             headers=HEADERS | disposition,
         )
 
-    async def required_table(self, request: Request) -> Viewer:
+    async def required_viewer(self, request: Request) -> Viewer:
         viewer = await self.endpoint.viewer(request, self.endpoint.now())
         if viewer is None:
             raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…")
@@ -84,7 +84,7 @@ class Exports:
         while True:
             try:
                 return await self.data(
-                    request, query, variables, await self.required_table(request)
+                    request, query, variables, await self.required_viewer(request)
                 )
             except RateLimited as limited:
                 await asyncio.sleep(limited.retry_after_s)

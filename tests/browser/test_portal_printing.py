@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Frame, Page, expect
+from playwright.async_api import Frame, Page, Request, Route, expect
 from pypdf import PdfReader
 
 from tests.browser import pictures
@@ -84,6 +84,35 @@ async def is_saved(reader: Visit, name: str) -> None:
     assert download.suggested_filename == f"{name}.pdf"
     saved = await asyncio.to_thread(Path(await download.path()).read_bytes)
     assert name in text(saved)
+
+
+async def test_record_is_saved_as_a_zip_file(reader: Visit) -> None:
+    await reader.arrive()
+    requests: list[Request] = []
+
+    async def answer(route: Route, request: Request) -> None:
+        """Answer in place of the server, which would print all documents first."""
+        requests.append(request)
+        await route.fulfill(body=b"PK", content_type="application/zip")
+
+    await reader.page.route("**/record/cli_*.zip", answer)
+    async with reader.page.expect_download() as saving:
+        await reader.page.get_by_role("button", name="Download my record").click()
+    download = await saving.value
+    assert download.suggested_filename == "record.zip"
+    assert await asyncio.to_thread(Path(await download.path()).read_bytes) == b"PK"
+    (sent,) = requests
+    assert sent.headers["authorization"].startswith("Bearer cbp_")
+    said = reader.page.get_by_role("status").first
+    await expect(said).to_contain_text("Your record is downloaded")
+    await reader.page.unroute("**/record/cli_*.zip")
+    refusal = {"errors": [{"message": "one at a time", "extensions": {"code": "RATE_LIMITED"}}]}
+    await reader.page.route(
+        "**/record/cli_*.zip", lambda route: route.fulfill(json=refusal, status=429)
+    )
+    await reader.page.get_by_role("button", name="Download my record").click()
+    await expect(said).to_contain_text("one at a time")
+    await is_accessible(reader.page)
 
 
 async def test_old_page_requests_new_links(reader: Visit) -> None:

@@ -340,13 +340,13 @@ def a_cursor_has_the_name(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_file_has_columns_of_names(patch: pytest.MonkeyPatch) -> None:
-    right = Exports.required_table
+    right = Exports.required_viewer
 
     async def wrong(self: Exports, request: Any) -> Any:
         viewer = await right(self, request)
         return replace(viewer, scopes=frozenset(Scope))
 
-    patch.setattr(Exports, "required_table", wrong)
+    patch.setattr(Exports, "required_viewer", wrong)
 
 
 def a_column_has_lost_its_mark(patch: pytest.MonkeyPatch) -> None:

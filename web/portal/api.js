@@ -60,6 +60,25 @@ export async function isServed(address) {
   return response?.ok ?? false;
 }
 
+/**
+ * Returns the file of an address, which the token opens.
+ *
+ * @param {string} address
+ */
+export async function file(address) {
+  const headers = { Authorization: `Bearer ${token.get()}` };
+  let response;
+  try {
+    response = await fetch(address, { headers });
+    if (response.ok) return await response.blob();
+  } catch {
+    throw new Unanswered("The server is out of reach.");
+  }
+  const answer = await response.json().catch(() => ({}));
+  const [error] = answer.errors ?? [];
+  throw new TurnedAway(error?.message ?? "The file was not sent.", error?.extensions?.code);
+}
+
 /** @param {{query: string, variables: object}} body */
 async function post(body) {
   /** @type {Record<string, string>} */

@@ -8,6 +8,7 @@ import { cards } from "./cards.js";
 import { documents } from "./documents.js";
 import { accountHistory } from "./history.js";
 import { payableLines } from "./payable.js";
+import { record } from "./record.js";
 
 const SANDBOX = "/sandbox/";
 
@@ -25,6 +26,7 @@ export async function overview(page) {
     el("div", { class: "columns" }, ...documents(page, client)),
     accountHistory(page, client.accountHistory),
     (online.isEnabled || client.paymentMethods.length > 0) && cards(page, client, online),
+    record(page),
   );
 }
 
