@@ -18,6 +18,7 @@ STEPS = 30
 WRITERS = (
     *("issue_invoice", "void_invoice", "write_off_invoice", "adjust_invoice", "give_credit"),
     *("use_credit", "record_payment", "record_refund", "create_refund", "open_dispute"),
+    "merge_clients",
 )
 
 

@@ -10,18 +10,20 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis.stateful import rule
 from sqlalchemy import select
 
 from billing.entry.client_ledger import ClientMaker
 from billing.entry.credits import Credit, CreditUse
 from billing.entry.errors import EntryError, EntryErrorCode
-from billing.entry.invoices import Adjustment, InvoiceVoid, NewInvoice, WriteOff
+from billing.entry.invoices import Adjustment, InvoiceVoid, NewInvoice, NewLine, WriteOff
 from billing.entry.outside_payments import OutsidePayment, OutsideRefund
 from billing.entry.statements import StatementPeriod
 from identity.tokens import Subject
 from models import ExternalReference, Token
 from tests.oracle import Oracle
 from tests.payments.state_machine import NewDatabase
+from tests.payments.state_machine.bookkeeping import AMOUNTS, SIGNS
 from tests.payments.state_machine.statements import Statements
 from tests.support.comparison import Answered
 from tests.support.programs import EVERYTHING, key, mutation
@@ -154,6 +156,30 @@ class EnteredBooks(Statements):
         assert changes["ENTERED"] + changes["CHANGED"] <= 1, entered
         self.told["sent twice"] += len(entered) - 1
         return str(entered[0].get("invoice", {}).get("id", ""))[4:]
+
+    @rule(amount=AMOUNTS, sign=SIGNS)
+    def merges(self, amount: int, sign: int) -> None:
+        self.run(self.merge(sign * amount))
+
+    async def merge(self, minor: int) -> None:
+        """Enter an amount for another record of the client, and merge it twice at the same time."""
+        other = {"id": f"cli_{self.portal.other_id}"}
+        wanted: NewInvoice | Credit = Credit(-minor, "Courtesy")
+        if minor > 0:
+            wanted = NewInvoice([NewLine("Session", minor)])
+        field, given = INPUTS[type(wanted)]
+        self.entry_count += 1
+        input_ = given(wanted) | {"externalId": key(f"{self.entry_count}"), "client": other}
+        token = await self.token()
+        entered = (await self.portal.ask(mutation(field), token, i=input_)).json()
+        assert entered["data"][field]["change"] == "ENTERED", entered
+        merged = {"client": other, "into": {"id": f"cli_{self.portal.client_id}"}}
+        query = mutation("mergeClients")
+        answers = [self.portal.ask(query, token, i=merged) for _ in range(2)]
+        data = [answer.json()["data"] for answer in await asyncio.gather(*answers)]
+        changes = sorted(one["mergeClients"]["change"] for one in data)
+        assert changes == ["CHANGED", "UNCHANGED"], data
+        self.told["merge_clients"] += 1
 
     async def token(self) -> str:
         """Return the token of a program, which is valid for an hour from now."""
