@@ -223,6 +223,7 @@ async def test_merge_is_refused(desk: EntryDesk) -> None:
     assert await refused(first, second) == (invalid, "into_id")
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_books_come_to_the_same_sums(desk: EntryDesk, seed: int) -> None:
     chance = random.Random(seed)

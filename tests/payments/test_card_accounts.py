@@ -6,16 +6,20 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import make_url, update
 
 from billing.payment_methods import detach
 from billing.payments import daily_comparison
 from models import CardSetup, Detachment, PaymentMethod, Practice, SetupState, StripeCustomer
 from sandbox import customers, methods
 from sandbox.api import Fault
+from server.cli.client_erasure import erase
+from server.settings import Settings
+from tests.support import postgres
 from tests.support.card_forms import add, fill_in, keep, prepare, remove
 from tests.support.leases import run_out
 from tests.support.payments import ACCOUNT, Paying, paying
+from tests.support.portal import KEY
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OTHER = ACCOUNT + "other"
@@ -220,3 +224,29 @@ async def test_detachment_of_a_card_unknown_to_stripe_is_done(portal: Paying) ->
     await detach.detach_cards(portal.payment_context)
     (done,) = await portal.all(Detachment)
     assert done.done_at is not None
+
+
+async def test_erased_clients_customer_is_deleted_once_stripe_answers(portal: Paying) -> None:
+    await keep(portal)
+    is_owned = make_url(portal.url).get_backend_name() == "postgresql"
+    owner = postgres.as_owner(portal.url) if is_owned else None
+    settings = Settings(database_url=portal.url, database_owner_url=owner, token_key=KEY)
+    await erase(settings, portal.client_id, "asked", ["retention"])
+    (customer,) = await portal.all(StripeCustomer)
+    assert not portal.store.find(ACCOUNT, "customer", customer.stripe_id).get("deleted")
+    portal.api.faults.append(Fault("customers", 401))
+    await detach.detach_cards(portal.payment_context)
+    (waiting,) = await portal.all(Detachment)
+    assert (waiting.is_customer, waiting.done_at) == (True, None)
+    await run_out(portal.engine)
+    portal.clock.time += detach.AFTER_REFUSAL
+    await detach.detach_cards(portal.payment_context)
+    (done,) = await portal.all(Detachment)
+    assert done.done_at is not None
+    assert portal.store.find(ACCOUNT, "customer", customer.stripe_id).get("deleted")
+    assert await current_customers(portal) == []
+    # Events about the deletion bring nothing back.
+    await portal.hears_all()
+    await detach.detach_cards(portal.payment_context)
+    assert await portal.all(Detachment) == [done]
+    assert [card.cardholder_name for card in await portal.all(PaymentMethod)] == [None]

@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, make_url
 
+from billing.entry.commands import EntryContext, practice_entries
+from billing.entry.merging import ClientMerge, merge_clients
 from billing.payment_methods.detach import detach_cards
 from billing.payments.refund import refund_payment
 from billing.recovery.recover import NotAssigned, assign
 from identity.tokens import Subject
-from models import Client, Payment, PaymentState
+from models import Client, LedgerEntry, Payment, PaymentState
 from models.ids import new_id
 from sandbox import intents, reversals
 from sandbox.faults import Fault
+from server.cli.client_erasure import erase
+from server.settings import Settings
+from tests.support import postgres
 from tests.support.backups import after_restore, backed_up
 from tests.support.card_forms import keep, remove
 from tests.support.payments import ASKS, DECLINED, GOOD, Paying, paying
+from tests.support.portal import KEY
 from tests.support.recoveries import assert_whole, differences, picture, recover, refused
 from tests.support.reversals import at_stripe, dues, paid, refunded_there
 
@@ -188,3 +194,37 @@ async def test_payment_of_a_lost_client_is_reported_until_it_is_assigned(
         await assert_whole(restored)
         with pytest.raises(NotAssigned):
             await assign(*own_practice, intent, restored.client_id)
+
+
+# -- merged and erased records ---------------------------------------------------------------------
+
+
+async def test_merged_and_erased_records_are_left_as_they_are(
+    portal: Paying, tmp_path: Path
+) -> None:
+    await portal.letterhead()
+    await paid(portal, 3_000)
+    await keep(portal)
+    await portal.invoice(1_000, portal.other_id)
+    async with practice_entries(entry_context(portal), portal.practice_id) as entries:
+        await merge_clients(entries, ClientMerge(portal.other_id, portal.client_id))
+    await succeeds(portal, 1_000, portal.card())
+    await portal.hears_all()
+    is_owned = make_url(portal.url).get_backend_name() == "postgresql"
+    owner = postgres.as_owner(portal.url) if is_owned else None
+    settings = Settings(database_url=portal.url, database_owner_url=owner, token_key=KEY)
+    await erase(settings, portal.client_id, "asked", ["retention"])
+    await detach_cards(portal.payment_context)
+    await portal.hears_all()
+    backup = await backed_up(portal.url, tmp_path)
+    before = [await portal.all(table) for table in (Client, LedgerEntry)]
+    async with after_restore(portal, backup) as restored:
+        report = await recover(restored)
+        assert (report.adopted, report.problems) == (0, [])
+        await assert_whole(restored)
+        assert [await restored.all(table) for table in (Client, LedgerEntry)] == before
+    assert {row.name for row in before[0]} == {"Erased client"}
+
+
+def entry_context(portal: Paying) -> EntryContext:
+    return EntryContext(portal.engine, portal.clock)
