@@ -47,7 +47,7 @@ from models.names import folded_email, name_parts
 UNLOCKED = ("access_entry", "ledger_entry", "printed_document")
 BELONGS = {table.model: table.belongs for table in RECORD}
 # The number of entries of the audit log that are in memory at once, and an id before all others.
-PAGE, FIRST = 1_000, "00000000-0000-0000-0000-000000000000"
+ENTRIES_AT_ONCE, LEAST_ID = 1_000, "00000000-0000-0000-0000-000000000000"
 # A part of a name that is shorter says nothing by itself.
 SHORTEST = 3
 
@@ -214,9 +214,11 @@ async def searches(conn: AsyncConnection, people: People) -> AsyncIterator[list[
         AccessEntry.client_id.is_(None),
         AccessEntry.arguments.is_not(None),
     )
-    after = FIRST
+    after = LEAST_ID
     while rows := (
-        await conn.execute(page.where(AccessEntry.id > after).order_by(AccessEntry.id).limit(PAGE))
+        await conn.execute(
+            page.where(AccessEntry.id > after).order_by(AccessEntry.id).limit(ENTRIES_AT_ONCE)
+        )
     ).all():
         after = rows[-1].id
         told = ((row.id, row.arguments.casefold()) for row in rows)

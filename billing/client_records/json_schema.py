@@ -28,11 +28,11 @@ def record_schema() -> dict[str, Any]:
     head = {
         "format": {"const": FORMAT},
         "exported_at": {"type": "string", "format": "date-time"},
-        "practice": thing("id name currency time_zone".split(), "The practice."),
+        "practice": object_schema("id name currency time_zone".split(), "The practice."),
         "documents": {
             "type": "array",
             "description": "The PDF files: the bytes that were given out, by their SHA-256.",
-            "items": thing("kind document_id number is_void file sha256".split()),
+            "items": object_schema("kind document_id number is_void file sha256".split()),
         },
     }
     return {
@@ -46,7 +46,7 @@ def record_schema() -> dict[str, Any]:
     }
 
 
-def thing(names: Sequence[str], description: str | None = None) -> dict[str, Any]:
+def object_schema(names: Sequence[str], description: str | None = None) -> dict[str, Any]:
     """Return the schema of an object of texts, of which `is_void` is a truth value."""
     types = {name: {"type": "boolean" if name == "is_void" else "string"} for name in names}
     told = {"description": description} if description else {}

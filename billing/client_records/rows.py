@@ -11,7 +11,7 @@ from billing.client_records.tables import RecordTable
 from models import DocumentKind, Invoice, PrintedDocument, Receipt, Statement, Superbill
 
 # The number of rows that are in memory at once.
-PAGE = 200
+ROWS_READ = 200
 DOCUMENTS: Mapping[DocumentKind, Any] = {
     DocumentKind.INVOICE: Invoice,
     DocumentKind.STATEMENT: Statement,
@@ -29,7 +29,7 @@ class Subject:
     client_id: str
 
     async def pages(self, statement: Select[Any]) -> AsyncIterator[Sequence[Any]]:
-        result = await self.conn.stream(statement.execution_options(yield_per=PAGE))
+        result = await self.conn.stream(statement.execution_options(yield_per=ROWS_READ))
         async for page in result.partitions():
             yield page
 

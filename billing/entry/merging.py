@@ -5,11 +5,11 @@ its history and documents, and its balance is carried over by rows of the usual 
 closes each invoice with an amount due, and an invoice of the surviving client bills that amount;
 unused credit is withdrawn and given again.
 
-What the surviving record lacks of the client's details it gets from the merged one. Sessions that
-were on no document move. The merged client has the survivor's e-mail address from then on, and each
-contact of one has the same rights to the other. So whoever sees the survivor's bills also sees the
-history of the merged client. Cards do not move: Stripe keeps each with one customer, and the merged
-client's are removed.
+The surviving record gets the details that it has not from the merged one. Sessions that were on no
+document move. The merged client has the survivor's e-mail address from then on, and each contact of
+one has the same rights to the other. So everybody with access to the survivor's bills also has
+access to the history of the merged client. Cards do not move: Stripe keeps each with one customer,
+and the merged client's are removed.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -62,7 +62,7 @@ class ClientMerge:
 
 
 async def merge_clients(entries: PracticeEntries, wanted: ClientMerge) -> EntryChange:
-    """Merge a client into another one. Done again, it carries what came since, or nothing."""
+    """Merge a client into another one. A repeated merge carries later entries over, if any."""
     async with both(entries, wanted) as (merged, surviving):
         check_mergeable(merged.ledger, surviving.ledger)
         await carry_balance(merged, surviving)

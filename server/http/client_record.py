@@ -22,13 +22,13 @@ from billing.documents.printer import Busy
 from identity.viewer import Viewer
 from models import DocumentKind
 from models.database import RateLimited
-from server.http.client_record_lists import CLIENT, LISTS, RecordList
+from server.http.client_record_lists import CLIENT_QUERY, LISTS, RecordList
 from server.http.documents import Documents
 from server.http.export_tables import ListPage
 from server.http.exports import Exports
 from server.http.graphql import HEADERS, HTTPError, answer_or_error
 
-README = """Your record of {practice}.
+READ_ME = """Your record of {practice}.
 
 documents/        Your invoices, statements, superbills and receipts.
 *.csv             Your invoices, payments and account history. Open them in a spreadsheet.
@@ -69,7 +69,7 @@ class ClientRecords:
         viewer = await self.exports.required_viewer(request)
         found = None
         if not viewer.kind.is_program:
-            data = await self.exports.data(request, CLIENT, {"client": client}, viewer)
+            data = await self.exports.data(request, CLIENT_QUERY, {"client": client}, viewer)
             found = data["client"]
         if found is None:
             raise HTTPError(404, "NOT_FOUND", "there is no such record")
@@ -87,7 +87,7 @@ class ClientRecords:
         The pages of a list that has columns are read once for each of its two files.
         """
         archive = ZipStream()
-        archive.add("README.txt", README.format(practice=client["practice"]["name"]).encode())
+        archive.add("README.txt", READ_ME.format(practice=client["practice"]["name"]).encode())
         archive.add("schema.graphql", self.contract().encode())
         with archive.entry("record.json") as entry:
             entry.write(b'{"client":' + orjson.dumps(client))

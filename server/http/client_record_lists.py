@@ -8,17 +8,17 @@ from billing.csv_text import csv_lines
 from models import DocumentKind
 from server.http.export_tables import Column, ListPage
 
-PAGE = 50
-MONEY = "{ amount currency }"
+NODES_READ = 50
+AMOUNT = "{ amount currency }"
 # All days: without a range the account history is of the last 30 days.
 EVER = 'dateRange: {gte: "0001-01-01"}'
-CLIENT = f"""query Record($client: ID!) {{
+CLIENT_QUERY = f"""query Record($client: ID!) {{
   client(id: $client) {{
     id name email phone dateOfBirth archivedOn
     address {{ line1 line2 city region postalCode country }}
     practice {{ name }}
     clinician {{ name }}
-    balance {{ amount {MONEY} }}
+    balance {{ amount {AMOUNT} }}
     paymentMethods {{ id brand last4 expMonth expYear cardholderName billingZip addedAt isDefault }}
   }}
 }}"""
@@ -39,7 +39,7 @@ class RecordList:
 
     @property
     def query(self) -> str:
-        given = ", ".join(filter(None, (f"first: {PAGE}", "after: $after", self.arguments)))
+        given = ", ".join(filter(None, (f"first: {NODES_READ}", "after: $after", self.arguments)))
         return (
             "query Record($client: ID!, $after: String) { client(id: $client) {"
             f" {self.name}({given}) {{ nodes {{ {self.fields} }}"
@@ -65,9 +65,9 @@ class RecordList:
 LISTS = (
     RecordList(
         "invoices",
-        f"""id number issuedOn dueOn status notes total {MONEY} amountPaid {MONEY}
-        amountDue {MONEY}
-        lines {{ date description serviceCode quantity unitPrice {MONEY} amount {MONEY} }}""",
+        f"""id number issuedOn dueOn status notes total {AMOUNT} amountPaid {AMOUNT}
+        amountDue {AMOUNT}
+        lines {{ date description serviceCode quantity unitPrice {AMOUNT} amount {AMOUNT} }}""",
         (
             Column("number", "number"),
             Column("issued_on", "issuedOn"),
@@ -81,28 +81,28 @@ LISTS = (
     ),
     RecordList(
         "statements",
-        f"""id number issuedOn periodStart periodEnd beginningBalance {MONEY}
-        totalInvoiced {MONEY} totalPaid {MONEY} endingBalance {MONEY}
-        lines {{ date description invoiceNumber invoiced {MONEY} paid {MONEY} }}""",
+        f"""id number issuedOn periodStart periodEnd beginningBalance {AMOUNT}
+        totalInvoiced {AMOUNT} totalPaid {AMOUNT} endingBalance {AMOUNT}
+        lines {{ date description invoiceNumber invoiced {AMOUNT} paid {AMOUNT} }}""",
         kind=DocumentKind.STATEMENT,
     ),
     RecordList(
         "superbills",
-        f"""id number issuedOn periodStart periodEnd totalFee {MONEY} totalPaid {MONEY}
+        f"""id number issuedOn periodStart periodEnd totalFee {AMOUNT} totalPaid {AMOUNT}
         diagnoses {{ position code description }}
-        lines {{ date cptCode modifiers units diagnosisPointers placeOfService fee {MONEY}
-          paid {MONEY} }}""",
+        lines {{ date cptCode modifiers units diagnosisPointers placeOfService fee {AMOUNT}
+          paid {AMOUNT} }}""",
         kind=DocumentKind.SUPERBILL,
     ),
     RecordList(
         "receipts",
-        f"id number paidOn issuedAt amount {MONEY} payment {{ id }}",
+        f"id number paidOn issuedAt amount {AMOUNT} payment {{ id }}",
         kind=DocumentKind.RECEIPT,
     ),
     RecordList(
         "payments",
-        f"""id createdOn paidAt status method amount {MONEY} refunded {MONEY}
-        disputedAmount {MONEY} card {{ brand last4 }} receipt {{ number }}""",
+        f"""id createdOn paidAt status method amount {AMOUNT} refunded {AMOUNT}
+        disputedAmount {AMOUNT} card {{ brand last4 }} receipt {{ number }}""",
         (
             Column("created_on", "createdOn"),
             Column("method", "method"),
@@ -114,8 +114,8 @@ LISTS = (
     ),
     RecordList(
         "accountHistory",
-        f"""id date postedOn serviceDate paidOn kind description amount {MONEY}
-        balanceChange {MONEY} balanceAfter {MONEY} invoice {{ number }} payment {{ id }}""",
+        f"""id date postedOn serviceDate paidOn kind description amount {AMOUNT}
+        balanceChange {AMOUNT} balanceAfter {AMOUNT} invoice {{ number }} payment {{ id }}""",
         (
             Column("date", "date"),
             Column("kind", "kind"),

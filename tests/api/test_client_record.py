@@ -73,7 +73,7 @@ async def contact(portal: Portal, id_: str) -> str:
 async def test_record_is_what_the_portal_shows(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(client_record_lists, "PAGE", size)
+    monkeypatch.setattr(client_record_lists, "NODES_READ", size)
     archive = await unpacked(portal, await portal.token())
     record = json.loads(archive.read("record.json"))
     assert record["client"]["name"] == "Ana Prieto"

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import insert
 
 from billing.client_records.archive import RecordArchive
-from billing.client_records.rows import PAGE, Subject
+from billing.client_records.rows import ROWS_READ, Subject
 from billing.client_records.sheets import SHEETS
 from billing.client_records.tables import LEFT_OUT, RECORD
 from billing.documents.printer import Printer
@@ -139,7 +139,8 @@ async def test_record_is_one_snapshot_in_small_pieces(desk: CommandDesk) -> None
         client = await books.client()
         entry = DEFAULTS[AccessEntry] | {"practice_id": books.practice, "client_id": client}
         rows = [
-            entry | {"id": new_id(), "arguments": secrets.token_hex(500)} for _ in range(8 * PAGE)
+            entry | {"id": new_id(), "arguments": secrets.token_hex(500)}
+            for _ in range(8 * ROWS_READ)
         ]
         await conn.execute(insert(AccessEntry), rows)
     settings = from_environment()
@@ -155,7 +156,7 @@ async def test_record_is_one_snapshot_in_small_pieces(desk: CommandDesk) -> None
             largest = max(largest, len(chunk))
             content += chunk
     record = record_of(zipfile.ZipFile(io.BytesIO(content)))
-    assert len(record["access_entry"]) == 8 * PAGE
+    assert len(record["access_entry"]) == 8 * ROWS_READ
     assert largest < len(content) / 4
 
 
