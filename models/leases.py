@@ -20,6 +20,7 @@ from models.database import TransientError
 from models.lasting_errors import LastingErrors
 from models.row import Instant
 from models.row import Row as Table
+from models.tracing import span
 
 # The time that a lease exceeds its work.
 SPARE_S = 15.0
@@ -308,8 +309,9 @@ class Run:
         """Do the work. A row that fails is left alone for a while."""
         row = lease.row
         try:
-            async with asyncio.timeout(self.queue.within_s):
-                await self.work(row)
+            with span(f"job {self.queue.name}"):
+                async with asyncio.timeout(self.queue.within_s):
+                    await self.work(row)
             self.done.append({"row": row.id, "until": row.leased_until})
             self.queue.troubles.end(self.queue.key(row))
         except Exception as error:

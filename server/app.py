@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import cache, lru_cache, partial
+from typing import Any
 
 import strawberry
 from starlette.applications import Starlette
@@ -37,7 +38,7 @@ from identity.sign_in.networks import network
 from identity.sign_in.smtp import Post
 from identity.token_keys import hashed
 from identity.token_usage import TokenUsage
-from models import database
+from models import database, migrations
 from models.database import StatementTimeout, TransientError
 from models.row_turns import Turns
 from resolvers.document_files import PrintedDocuments
@@ -65,6 +66,7 @@ from server.sandbox import Sandbox
 from server.settings import Settings, from_environment
 from server.stripe_check import refuse_unsaid_sandbox
 from server.stripe_client import WEBHOOK_PATH, online, stripe_client
+from server.traces import traced
 
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
@@ -204,6 +206,7 @@ def app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
+            running.enter_context(traced())
             # Pushed first, so closed last, and each of them whatever the others end in.
             running.push_async_callback(payment_context.engine.dispose)
             running.push_async_callback(background_context.engine.dispose)
@@ -237,7 +240,7 @@ def app(
             *exports.addresses(),
             records.address(),
             Ingest(endpoint, url, now).address(),
-            *probes.addresses(connector),
+            *probes.addresses(connector, background_context.engine),
             *([metrics.address()] if metrics else []),
             webhook,
             graphiql.assets(),
@@ -314,6 +317,25 @@ def log_in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
+def refuse_other_revision(application: Starlette) -> None:
+    """Have the application end at its start if the tables are not those of this release.
+
+    A new process replaces an old one only after its start. So where a release was installed before
+    its `portal migrate`, the old processes go on.
+    """
+    lifespan = application.router.lifespan_context
+    engine = application.state.background_context.engine
+
+    @asynccontextmanager
+    async def checked(served: Starlette) -> AsyncIterator[Any]:
+        if fault := migrations.revision_fault(await migrations.current_revision(engine)):
+            raise migrations.UnknownRevision(fault)
+        async with lifespan(served) as state:
+            yield state
+
+    application.router.lifespan_context = checked
+
+
 def app_of_environment() -> Starlette:
     """Return the application of one process of `portal serve`."""
     end_with_parent()
@@ -323,6 +345,7 @@ def app_of_environment() -> Starlette:
     logs.configure(settings.log_format, requests=settings.request_log)
     security_log.configure(settings.security_log)
     application = app(settings)
+    refuse_other_revision(application)
     logging.getLogger("uvicorn.error").addFilter(log_in_one_line)
     # Objects from the start are never garbage, and examining them holds the event loop.
     gc.collect()

@@ -6,7 +6,6 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 import httpx
-import stripe
 
 from billing.stripe import webhook_signatures
 from billing.stripe.calls import (
@@ -33,6 +32,7 @@ from billing.stripe.objects import (
     parse_refund,
     parse_setup,
 )
+from billing.stripe.traced_client import TracedClient
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -70,7 +70,7 @@ class Stripe(StripeLists):
     ) -> None:
         self.webhook_secrets = webhook_secrets
         # Certificates are read for each HTTP client, and a transport of its own needs none.
-        self.http = stripe.HTTPXClient(timeout=TIMEOUT_S, verify_ssl_certs=transport is None)
+        self.http = TracedClient(timeout=TIMEOUT_S, verify_ssl_certs=transport is None)
         if transport is not None:
             self.http._client_async = httpx.AsyncClient(transport=transport)
         self.slow_http = copy(self.http)

@@ -16,6 +16,7 @@ from models.database.confinement import EVERY_PRACTICE
 from models.database.errors import DatabaseBusy, TransientError
 from models.measures import STATEMENT_SECONDS
 from models.request_facts import note_statement
+from models.tracing import NO_SPAN, SpanKind, span
 
 # Statements that may wait in a lane, and of one token so many for each that it may have running.
 MOST_WAITING, WAITING_FOR_EACH = 500, 10
@@ -276,7 +277,7 @@ class LanePlace:
     """A place of a lane while a statement runs; unless the lane is not charged, the time in it is
     taken off the token's budget."""
 
-    __slots__ = ("began", "caller", "lane")
+    __slots__ = ("began", "caller", "lane", "span")
 
     def __init__(self, lane: Lane, caller: Caller) -> None:
         self.lane, self.caller = lane, caller
@@ -284,11 +285,17 @@ class LanePlace:
     async def __aenter__(self) -> None:
         if not self.lane.take(self.caller):
             await self.lane.wait(self.caller)
+        self.span = NO_SPAN if self.lane.name is None else span("statement", SpanKind.CLIENT)
+        self.span.__enter__()
         self.began = self.lane.budgets.now()
 
     async def __aexit__(
-        self, type_: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+        self,
+        type_: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
+        self.span.__exit__(type_, error, where)
         budgets = self.lane.budgets
         # The token didn't cause what it waited for in vain.
         in_vain = type_ is not None and issubclass(type_, TransientError)

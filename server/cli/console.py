@@ -52,8 +52,9 @@ def database_sentence(error: Exception) -> str | None:
 
     from models.database import TransientError, UnfitDatabase, is_forbidden, is_unmigrated
     from models.migrations import UnknownRevision
+    from models.migrations.steps import MigrationBlocked
 
-    if isinstance(error, UnfitDatabase | UnknownRevision):
+    if isinstance(error, UnfitDatabase | UnknownRevision | MigrationBlocked):
         return str(error)
     if isinstance(error, TransientError):
         return f"The database of DATABASE_URL can't be used now: {error}."

@@ -25,7 +25,7 @@ from server.cli import (
     tokens,
     webhooks,
 )
-from server.cli.console import PlainGroup, run, settings_from_environment, stop
+from server.cli.console import PlainGroup, confirm, run, settings_from_environment, stop
 
 app = typer.Typer(
     cls=PlainGroup,
@@ -106,11 +106,27 @@ def check(
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database's tables up to date."""
+def migrate(
+    to: Annotated[
+        str | None,
+        typer.Option(help="A revision of this release, such as 0001, instead of the last one."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take tables back without a question.")
+    ] = False,
+) -> None:
+    """Bring the database's tables up to date, while the portal serves.
+
+    With --to an earlier revision, take the tables back for an earlier release. What only the later
+    tables hold is lost.
+    """
     from server.cli import migrate
 
-    typer.echo(run(migrate.migrate(settings_from_environment())))
+    settings = settings_from_environment()
+    if to is not None and run(migrate.is_earlier(settings, to)):
+        question = f"Take the tables back to revision {to}? What only later ones hold is lost."
+        confirm(question, yes=yes)
+    typer.echo(run(migrate.migrate(settings, to)))
 
 
 @app.command()

@@ -1,6 +1,9 @@
 """The command `portal serve`: checks before the start, and uvicorn."""
 
+import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -19,14 +22,20 @@ from server.http.serving import allow_files, uvicorn_options
 from server.logs import log_config
 from server.metrics.snapshot import FOLDER
 from server.settings import Settings
+from server.traces import refuse_without_packages
+
+log = logging.getLogger("portal")
 
 
 def serve(settings: Settings, host: str, port: int, processes: int) -> None:
     """Serve until an interruption. Raise CommandError if the server must not start."""
+    refuse_without_packages()
     with sole_server(settings.database_url, processes), shared_metrics(processes):
         run(run_checks(AT_START, settings, warn_or_stop))
         run(store_identity_of(settings.database_url))
         allow_files(settings.http_connections)
+        if processes == 1:
+            stay_on_hangup()
         shutdown_s = settings.shutdown_timeout_s
         uvicorn.run(
             "server.app:app_of_environment",
@@ -38,6 +47,15 @@ def serve(settings: Settings, host: str, port: int, processes: int) -> None:
             log_config=log_config(settings.log_format),
             **uvicorn_options(settings.connection_limits, settings.public_url, shutdown_s),
         )
+
+
+def stay_on_hangup() -> None:
+    """Have a single process log SIGHUP and go on. With several, uvicorn replaces them in turn."""
+    if threading.current_thread() is not threading.main_thread():
+        # As uvicorn, which then handles no signal either.
+        return
+    words = "SIGHUP replaces processes one after the other: serve with --processes 2 or more."
+    signal.signal(signal.SIGHUP, lambda *_: log.warning(words))
 
 
 async def store_identity_of(url: str) -> None:

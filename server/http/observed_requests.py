@@ -5,11 +5,13 @@ import logging
 import re
 import secrets
 import time
+from contextlib import AbstractContextManager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.measures import REQUEST_SECONDS
 from models.request_facts import CURRENT, RequestFacts
+from models.tracing import NO_SPAN, TRACING, Span, SpanKind
 from server.http.graphql import CLIENT_CLOSED
 from server.http.proxies import Proxies
 from server.logs import REQUEST_LINE, REQUESTS
@@ -21,6 +23,7 @@ ROUTES = frozenset(
 NAMED = {429: "rate_limited", CLIENT_CLOSED: "closed", 503: "unavailable"}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HEADER = b"x-request-id"
+SERVER_ERROR = 500
 # The ids that are taken from a proxy.
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -50,7 +53,12 @@ class ObservedRequests:
 
         current = CURRENT.set(facts)
         try:
-            await self.app(scope, receive, noting)
+            with self.span_of(scope) as span:
+                try:
+                    await self.app(scope, receive, noting)
+                finally:
+                    if span is not None:
+                        note_span(span, scope, status, facts)
         finally:
             CURRENT.reset(current)
             seconds, route = time.perf_counter() - began, route_of(scope["path"])
@@ -60,6 +68,16 @@ class ObservedRequests:
             if REQUESTS.isEnabledFor(logging.INFO):
                 write_line(scope["method"], route, status, seconds, facts)
 
+    def span_of(self, scope: Scope) -> AbstractContextManager[Span | None]:
+        """Return the context of a request's span, which continues a trusted proxy's trace."""
+        if TRACING.tracer is None:
+            return NO_SPAN
+        given = [value for name, value in scope["headers"] if name == b"traceparent"]
+        client = scope.get("client")
+        is_trusted = len(given) == 1 and client and client[0] in self.proxies
+        parent = given[0].decode("latin-1") if is_trusted else None
+        return TRACING.tracer.span("request", SpanKind.SERVER, {}, parent)
+
     def proxys_id(self, scope: Scope) -> str | None:
         """Return the id that a trusted proxy gave the request."""
         given = [value for name, value in scope["headers"] if name == HEADER]
@@ -67,6 +85,24 @@ class ObservedRequests:
             return None
         client = scope.get("client")
         return given[0].decode() if client and client[0] in self.proxies else None
+
+
+def note_span(span: Span, scope: Scope, status: int, facts: RequestFacts) -> None:
+    """Give a request's span its name and attributes: the facts of its line in the log."""
+    route = route_of(scope["path"])
+    span.rename(facts.operation or route)
+    known = {
+        "http.request.method": scope["method"] if scope["method"] in METHODS else "other",
+        "http.route": route,
+        "http.response.status_code": status,
+        "portal.request_id": facts.id,
+        "portal.operation": facts.operation,
+        "portal.viewer": facts.viewer,
+        "portal.code": facts.code,
+    }
+    span.note({name: value for name, value in known.items() if value is not None})
+    if status >= SERVER_ERROR:
+        span.fail(facts.code or str(status))
 
 
 def write_line(method: str, route: str, status: int, seconds: float, facts: RequestFacts) -> None:

@@ -21,6 +21,8 @@ MAX_HEAD, MAX_HEADERS = 2**15, 100
 MAX_IGNORED = 2**20
 OFFERS = (b"upgrade", b"http2-settings")
 RETRY_AFTER_S = 5
+# The seconds for the rest of a body while the process ends.
+LAST_BODY_S = 1.0
 WORDS = {
     400: "This is not HTTP/1.1.",
     408: "The request took too long to arrive.",
@@ -54,7 +56,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.stage = Stage.HEAD
         self.head_bytes = self.ignored_bytes = 0
         self.status_of_error = 400
-        self.offers_upgrade = False
+        self.offers_upgrade = self.is_ending = False
         # The deadlines for the client to send the rest of a request, and to receive a response.
         self.due = self.send_due = NEVER
 
@@ -73,11 +75,15 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End the connection, after its current response if there is one."""
+        """End the connection, after its current response if there is one.
+
+        A request whose body is on its way is answered too: most clients send the head and the body
+        in two packets. Only one whose body does not arrive is refused.
+        """
+        super().shutdown()
         if self.stage is Stage.BODY:
-            self.refuse(503)
-        else:
-            super().shutdown()
+            self.is_ending = True
+            self.due = min(self.due, self.loop.time() + LAST_BODY_S)
 
     def drop(self) -> None:
         self.transport.abort()
@@ -201,7 +207,7 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self.stage is Stage.IDLE or (self.stage is Stage.HEAD and not self.head_bytes):
             self.transport.close()
         elif self.stage is Stage.BODY or not is_answering:
-            self.refuse(408)
+            self.refuse(503 if self.is_ending else 408)
 
     def refuse(self, status: int) -> None:
         """Answer in place of the application, unless it has started its response, and close."""

@@ -178,7 +178,8 @@ async def test_no_secret_and_no_text_of_a_request_is_logged(portal: Portal) -> N
 
 def test_format_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {"DATABASE_URL": "sqlite:///nowhere.db", "TOKEN_KEY": "k" * 32}
-    program = "import server.app as a; a.app = lambda s: None; a.app_of_environment();"
+    program = "import server.app as a; a.app = a.refuse_other_revision = lambda _: None;"
+    program += "a.app_of_environment();"
     program += "import logging; logging.getLogger('portal').warning('hello')"
     for format_, line in (("json", '"message": "hello"}'), ("text", "WARNING portal: hello")):
         given = environment | {"LOG_FORMAT": format_, "SANDBOX": "true"}

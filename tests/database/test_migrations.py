@@ -131,7 +131,7 @@ async def test_foreign_keys_are_enforced_again_after_a_migration(sqlite: AsyncEn
 
 async def test_migration_that_leaves_dangling_rows_is_rolled_back(sqlite: AsyncEngine) -> None:
     with pytest.raises(migrations.DanglingRows, match="1 rows refer to nothing"):
-        async with migrations.single_migration(sqlite) as conn:
+        async with migrations.migration_transaction(sqlite) as conn:
             await conn.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
             await conn.execute(text("CREATE TABLE child (id INTEGER REFERENCES parent)"))
             await conn.execute(text("INSERT INTO child VALUES (1)"))

@@ -112,6 +112,27 @@ async def test_half_a_body_does_not_delay_the_end(
         assert "Traceback" not in (tmp_path / "printed.txt").read_text()
 
 
+async def test_body_on_its_way_at_the_end_is_answered(postgres_url: str, tmp_path: Path) -> None:
+    """Clients send the head and the body in two packets; SIGTERM may come between them."""
+    async with filled(postgres.database(postgres_url)) as (url, rows):
+        token, body = await rows.token(), b'{"query": "{ client { name } }"}'
+        with portal(url, tmp_path) as (process, address):
+            parts = urlsplit(address)
+            with socket.create_connection((parts.hostname, parts.port)) as client:
+                head = (
+                    "POST /graphql HTTP/1.1\r\nHost: portal\r\nContent-Type: application/json\r\n"
+                )
+                head += f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+                client.sendall(head.encode())
+                await asyncio.sleep(0.5)
+                process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.3)
+                client.sendall(body)
+                client.settimeout(GRACE_S + SPARE_S)
+                assert client.recv(1_000).startswith(b"HTTP/1.1 200 OK\r\n")
+            process.wait(GRACE_S + SPARE_S)
+
+
 async def test_workers_end_when_their_parent_was_killed(postgres_url: str, tmp_path: Path) -> None:
     async with filled(postgres.database(postgres_url)) as (url, rows):
         token = await rows.token()

@@ -7,7 +7,6 @@ from sqlalchemy import text
 from models import database, migrations
 from models.serving_role import role_faults
 from server.cli.checks.check import CheckContext, CheckResult, listed
-from server.cli.console import NOT_MIGRATED
 
 
 async def check_connection(context: CheckContext) -> CheckResult:
@@ -39,9 +38,7 @@ async def check_role(context: CheckContext) -> CheckResult:
 
 
 async def check_revision(context: CheckContext) -> CheckResult:
-    async with context.engine.connect() as conn:
-        await conn.run_sync(migrations.refuse_unknown)
     found = await migrations.current_revision(context.engine)
-    if found != migrations.head():
-        return CheckResult.fatal(NOT_MIGRATED)
+    if fault := migrations.revision_fault(found):
+        return CheckResult.fatal(fault)
     return CheckResult.ok(f"The tables are those of this release, revision {found}.")
