@@ -176,6 +176,7 @@ async def test_no_secret_and_no_text_of_a_request_is_logged(portal: Portal) -> N
     assert len({json.loads(line)["event"] for line in written.splitlines() if '"event"' in line})
 
 
+@pytest.mark.rest
 def test_format_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {"DATABASE_URL": "sqlite:///nowhere.db", "TOKEN_KEY": "k" * 32}
     program = "import server.app as a; a.app = a.refuse_other_revision = lambda _: None;"

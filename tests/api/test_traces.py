@@ -22,8 +22,6 @@ from server.command_errors import CommandError
 from tests.support.payments import paying
 from tests.support.portal import KEY, served
 
-pytestmark = pytest.mark.twins(1)
-
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 NAME = "query Zyxmarker { client { name } }"
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -191,6 +189,7 @@ def test_missing_packages_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         traces.refuse_without_packages()
 
 
+@pytest.mark.rest
 def test_nothing_is_imported_without_the_setting(tmp_path: Path) -> None:
     program = """import sys, asyncio
 from server.app import app

@@ -20,7 +20,7 @@ from tests.support import postgres
 from tests.support.portal import KEY, Portal, served
 from tests.support.trial_revisions import newer_release
 
-pytestmark = pytest.mark.twins(1)
+pytestmark = pytest.mark.twins(4)
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 LENGTHS = "SELECT count(*) FROM client WHERE name_length = length(name)"
@@ -135,6 +135,7 @@ async def test_upgrade_is_served_and_taken_back(portal: Portal, tmp_path: Path) 
 # -- steps -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.rest
 async def test_interrupted_migration_is_continued(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +161,7 @@ async def test_interrupted_migration_is_continued(
         assert await fetched(portal, LENGTHS) == 2
 
 
+@pytest.mark.rest
 async def test_migrations_with_steps_take_turns(portal: Portal, tmp_path: Path) -> None:
     async def one() -> None:
         async with open_engine(owner(portal)) as engine:
@@ -174,6 +176,7 @@ async def test_migrations_with_steps_take_turns(portal: Portal, tmp_path: Path) 
     assert await fetched(portal, LENGTHS) == 2
 
 
+@pytest.mark.rest
 async def test_unfinished_index_is_made_anew(postgres_url: str, tmp_path: Path) -> None:
     """An index that was interrupted is there, and not valid."""
     async with postgres.database(postgres_url) as url, served(url) as portal:
@@ -189,6 +192,7 @@ async def test_unfinished_index_is_made_anew(postgres_url: str, tmp_path: Path) 
         assert await fetched(portal, valid) is True
 
 
+@pytest.mark.rest
 async def test_lock_of_another_transaction_is_tried_again_and_reads_go_on(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
