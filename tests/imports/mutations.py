@@ -81,7 +81,11 @@ def missing_row(chance: random.Random, folder: Folder) -> Mutation:
     row = folder[file].pop(at)
     if not folder[file]:
         del folder[file]
-    return Mutation(f"{file}:{at + 2} is missing", folder, about(folder, *row.values()))
+    places = about(folder, *row.values())
+    if "file" in row:
+        # The PDF is there, and no row names it any more.
+        places.add((row["file"], 0))
+    return Mutation(f"{file}:{at + 2} is missing", folder, places)
 
 
 def doubled_row(chance: random.Random, folder: Folder) -> Mutation:
