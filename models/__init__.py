@@ -10,7 +10,7 @@ from models.external_reference import ExternalReference
 from models.invoice import Invoice, InvoiceLine
 from models.ledger import EntryKind, LedgerEntry
 from models.logo import Logo
-from models.outbox import EndpointState, EventEndpoint, EventKind, OutboxEvent
+from models.outbox import EndpointStatus, EventEndpoint, EventKind, OutboxEvent
 from models.past_import import PastImport
 from models.payment import (
     Allocation,
@@ -76,7 +76,7 @@ __all__ = [
     "DocumentCounter",
     "DocumentKind",
     "DocumentSchedule",
-    "EndpointState",
+    "EndpointStatus",
     "EntryKind",
     "ErasedValue",
     "EventEndpoint",

@@ -57,11 +57,11 @@ class OutboxEvent(Row):
     # The row that changed, in the table that the kind names.
     row_id: Mapped[Reference]
     # The state of the row after the change, with which the next one is compared.
-    state: Mapped[str]
+    row_state: Mapped[str]
     occurred_at: Mapped[dt.datetime]
 
 
-class EndpointState(enum.StrEnum):
+class EndpointStatus(enum.StrEnum):
     ACTIVE = "ACTIVE"
     # By an operator, or after three days of failures.
     PAUSED = "PAUSED"
@@ -93,7 +93,7 @@ class EventEndpoint(Row):
     # The secret before the last rotation, which signs too until a time.
     former_secret_encrypted: Mapped[Encrypted | None]
     former_until: Mapped[dt.datetime | None]
-    state: Mapped[EndpointState] = mapped_column(choice(EndpointState, "state"))
+    status: Mapped[EndpointStatus] = mapped_column(choice(EndpointStatus, "status"))
     # The version and the position of the last event that was delivered or passed over.
     after_version: Mapped[int]
     after_position: Mapped[Count]

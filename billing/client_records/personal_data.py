@@ -101,7 +101,7 @@ KEPT: Mapping[str, str] = {
     "a word of the program's own": (
         "access_entry.operation access_entry.fields stripe_event.type stripe_event.refusal"
         " detachment.trouble payment.consent_version payment_method.consent_version"
-        " card_setup.consent_version sign_in_limit.name outbox_event.state"
+        " card_setup.consent_version sign_in_limit.name outbox_event.row_state"
     ),
     "a hash with a key, or of the whole row": (
         "access_entry.address_hash payment.address_hash payment.idempotency_key"

@@ -24,7 +24,7 @@ from billing.outbox.addresses import AddressRules
 from billing.outbox.endpoints import NO_FAILURES, is_endpoint, secrets_of_endpoint
 from billing.outbox.messages import message_of_event
 from billing.outbox.sender import GONE, REQUEST_S, Answer, Sender
-from models import EndpointState, EventEndpoint, OutboxEvent
+from models import EndpointStatus, EventEndpoint, OutboxEvent
 from models.leases import Excluded, Lease, Queue
 
 LOOK_EVERY_S = 2.0
@@ -89,7 +89,7 @@ class EventDelivery:
         """Lease the endpoint whose last turn was the longest ago."""
         now, columns = self.now(), EventEndpoint
         conditions = (
-            columns.state == EndpointState.ACTIVE,
+            columns.status == EndpointStatus.ACTIVE,
             or_(columns.attempt_at.is_(None), columns.attempt_at <= now),
             has_events(),
         )
@@ -170,25 +170,25 @@ class Turn:
         """Write a failure: a pause, or the end after three days or by a 410."""
         now, failures = self.delivery.now(), self.failures + 1
         since = self.failing_since or now
-        state = EndpointState.ACTIVE
+        status = EndpointStatus.ACTIVE
         if answer.status == GONE:
-            state = EndpointState.GONE
+            status = EndpointStatus.GONE
         elif now - since >= GIVEN_UP_AFTER:
-            state = EndpointState.PAUSED
+            status = EndpointStatus.PAUSED
         values = {
-            "state": state,
+            "status": status,
             "failures": failures,
             "failing_since": since,
             "last_error": answer.failure,
             "attempt_at": now + self.delivery.pause(failures),
         }
         if await self.write(values):
-            self.log_failure(state, failures, answer)
+            self.log_failure(status, failures, answer)
 
-    def log_failure(self, state: EndpointState, failures: int, answer: Answer) -> None:
+    def log_failure(self, status: EndpointStatus, failures: int, answer: Answer) -> None:
         endpoint = f"whe_{self.endpoint.id} of practice pra_{self.endpoint.practice_id}"
-        if state is not EndpointState.ACTIVE:
-            log.error("alert: webhook endpoint %s is %s: %s", endpoint, state, answer.failure)
+        if status is not EndpointStatus.ACTIVE:
+            log.error("alert: webhook endpoint %s is %s: %s", endpoint, status, answer.failure)
         else:
             level = logging.WARNING if failures == 1 else logging.DEBUG
             log.log(level, "webhook endpoint %s: %s; it is tried again", endpoint, answer.failure)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.encryption import FieldKeys
 from billing.outbox.messages import new_secret
-from models import EndpointState, EventEndpoint, EventKind, PracticeVersion
+from models import EndpointStatus, EventEndpoint, EventKind, PracticeVersion
 from models.ids import new_id
 
 # The time for which the former secret signs too.
@@ -52,7 +52,7 @@ async def add_endpoint(
         "url": url,
         "kinds": sorted(set(kinds)),
         "secret_encrypted": keys.encrypted(endpoint.secret),
-        "state": EndpointState.ACTIVE,
+        "status": EndpointStatus.ACTIVE,
         "after_version": await current_version(conn, practice_id),
         "after_position": LAST_POSITION,
         "created_at": now,
@@ -85,12 +85,12 @@ async def rotate_secret(
 
 async def pause_endpoint(conn: AsyncConnection, endpoint: Row[Any]) -> None:
     """Send nothing to an endpoint until it is resumed. Its events wait."""
-    await change_endpoint(conn, endpoint, state=EndpointState.PAUSED, **TAKEN_BACK)
+    await change_endpoint(conn, endpoint, status=EndpointStatus.PAUSED, **TAKEN_BACK)
 
 
 async def resume_endpoint(conn: AsyncConnection, endpoint: Row[Any]) -> None:
     """Send the events that wait, at once."""
-    await change_endpoint(conn, endpoint, state=EndpointState.ACTIVE, **NO_FAILURES)
+    await change_endpoint(conn, endpoint, status=EndpointStatus.ACTIVE, **NO_FAILURES)
 
 
 async def replay_events(conn: AsyncConnection, endpoint: Row[Any], after_version: int) -> None:

@@ -42,7 +42,7 @@ async def record_events(
                             "position": position,
                             "kind": kind,
                             "row_id": id_,
-                            "state": after,
+                            "row_state": after,
                             "occurred_at": at,
                         }
                     )
@@ -79,7 +79,7 @@ def read_states(
     """Select the rows with a version: their ids, their last events' states, and their facts."""
     table = states.table
     last = (
-        select(OutboxEvent.state)
+        select(OutboxEvent.row_state)
         .where(OutboxEvent.practice_id == practice_id, OutboxEvent.row_id == table.id)
         .order_by(OutboxEvent.version.desc())
         .limit(1)

@@ -72,7 +72,10 @@ def shared_metrics(processes: int) -> Iterator[None]:
         return
     with TemporaryDirectory(prefix="portal-metrics-") as folder:
         os.environ[FOLDER] = folder
-        yield
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
 
 
 def warn_or_stop(_: str, result: CheckResult) -> None:

@@ -168,7 +168,7 @@ async def facts_of(conn: AsyncConnection, endpoint: Row[Any]) -> dict[str, Any]:
         "id": f"whe_{endpoint.id}",
         "practice": f"pra_{endpoint.practice_id}",
         "url": endpoint.url,
-        "state": endpoint.state.lower(),
+        "status": endpoint.status.lower(),
         "events": [type_of_kind(EventKind(kind)) for kind in endpoint.kinds],
         "waiting": await conn.scalar(waiting),
         "after_version": str(endpoint.after_version),
@@ -179,7 +179,7 @@ async def facts_of(conn: AsyncConnection, endpoint: Row[Any]) -> dict[str, Any]:
 
 
 def line_of(facts: dict[str, Any]) -> str:
-    parts = [facts["id"], facts["practice"], facts["state"], facts["url"]]
+    parts = [facts["id"], facts["practice"], facts["status"], facts["url"]]
     parts.append(f"waiting: {facts['waiting']:,}")
     if facts["last_error"]:
         parts.append(f"failed {facts['failures']:,} times: {facts['last_error']}")

@@ -39,7 +39,7 @@ def listed(
     practice: Annotated[str | None, typer.Option(help="Only of this practice: pra_…")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the endpoints: id, state, address, events that wait, the last failure."""
+    """List the endpoints: id, status, address, events that wait, the last failure."""
     from server.cli import webhook_admin
 
     settings = settings_from_environment()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing.outbox.delivery import is_after
 from models import (
     ACTIVE_STATES,
-    EndpointState,
+    EndpointStatus,
     EventEndpoint,
     OutboxEvent,
     Payment,
@@ -21,7 +21,7 @@ from models import (
 )
 
 # The states of endpoints whose events wait.
-WAITING_STATES = (EndpointState.ACTIVE, EndpointState.PAUSED)
+WAITING_STATES = (EndpointStatus.ACTIVE, EndpointStatus.PAUSED)
 
 # By a row's labels: how many wait, and when the oldest one came.
 Waiting = Mapping[tuple[str, ...], tuple[int, dt.datetime | None]]
@@ -69,8 +69,8 @@ def events_by_state() -> Select[*tuple[Any, ...]]:
         is_after(EventEndpoint.after_version, EventEndpoint.after_position),
     )
     return (
-        select(EventEndpoint.state, func.count(), func.min(OutboxEvent.occurred_at))
+        select(EventEndpoint.status, func.count(), func.min(OutboxEvent.occurred_at))
         .join_from(EventEndpoint, OutboxEvent, waiting)
-        .where(EventEndpoint.state.in_(WAITING_STATES))
-        .group_by(EventEndpoint.state)
+        .where(EventEndpoint.status.in_(WAITING_STATES))
+        .group_by(EventEndpoint.status)
     )

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from models import EndpointState, EventEndpoint, OutboxEvent, StripeEvent
+from models import EndpointStatus, EventEndpoint, OutboxEvent, StripeEvent
 from models.database import DatabaseUnavailable
 from models.ids import new_id
 from models.measures import STATEMENT_SECONDS
@@ -180,9 +180,9 @@ async def test_events_that_wait_for_endpoints(portal: Paying) -> None:
     endpoint = DEFAULTS[EventEndpoint] | own
     await portal.insert(
         EventEndpoint,
-        endpoint | {"id": new_id(), "state": EndpointState.ACTIVE},
-        endpoint | {"id": new_id(), "state": EndpointState.PAUSED, "after_version": 5},
-        endpoint | {"id": new_id(), "state": EndpointState.GONE},
+        endpoint | {"id": new_id(), "status": EndpointStatus.ACTIVE},
+        endpoint | {"id": new_id(), "status": EndpointStatus.PAUSED, "after_version": 5},
+        endpoint | {"id": new_id(), "status": EndpointStatus.GONE},
     )
     occurred = portal.clock()
     event = DEFAULTS[OutboxEvent] | own | {"occurred_at": occurred}

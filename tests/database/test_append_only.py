@@ -39,7 +39,7 @@ async def url(new_database: NewDatabase) -> AsyncIterator[str]:
 def test_the_books_are_append_only_and_the_serving_role_may_only_add_to_them() -> None:
     names = {
         *("access_entry", "allocation", "ledger_entry", "printed_document", "receipt"),
-        *("chain_link", "chain_root", "erased_value"),
+        *("chain_link", "chain_root", "erased_value", "outbox_event"),
     }
     assert {table.name for table in PROTECTED} == names
     may = rights(Row.metadata)

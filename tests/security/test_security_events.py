@@ -133,7 +133,7 @@ async def test_no_event_contains_names_tokens_or_variables(
 
 
 # Ids of rows, keyed hashes, codes and names of limits.
-PLAIN = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{64}|[A-Z]+(_[A-Z]+)*|[a-z]+")
+PLAIN = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{8}:[0-9a-f]{64}|[A-Z]+(_[A-Z]+)*|[a-z]+")
 MARKERS = re.compile(r"prieto|ana|osei|ben|gail|ahn|cbp_|example|127\.0|00000000-0000-7000", re.I)
 
 

@@ -172,7 +172,7 @@ async def test_ended_sign_in_is_refused_by_the_other_process(
         await ask(there, SIGN_OUT, first)
         assert (await ask(here, NAME, first)).status_code == 401
     logged = said(tmp_path)
-    assert "POST /graphql" in logged
+    assert "method=POST route=graphql" in logged
     for hidden in (first, second, "ana@", *LINK.findall(portal.mailbox.text(0))):
         assert hidden not in logged
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from billing.encryption import FieldKeys
 from billing.outbox.delivery import EventDelivery
 from billing.outbox.messages import KINDS_BY_TYPE
-from models import AccessEntry, EndpointState, EventEndpoint
+from models import AccessEntry, EndpointStatus, EventEndpoint
 from server.clock import utc_now
 from tests.support.checks import results
 from tests.support.command_desk import FIELD_KEY, OPERATOR, CommandDesk, command_desk
@@ -74,7 +74,7 @@ async def test_endpoint_from_the_first_event_to_the_last(desk: CommandDesk) -> N
         await add_client(desk, practice)
         await deliver(desk)
         found = await facts(desk, practice)
-        assert (found["state"], found["waiting"], len(receiver.received)) == ("paused", 1, 1)
+        assert (found["status"], found["waiting"], len(receiver.received)) == ("paused", 1, 1)
         await desk.done("webhooks", "endpoint", "resume", endpoint)
         newer = await desk.done("webhooks", "endpoint", "rotate", endpoint)
         await deliver(desk)
@@ -146,9 +146,9 @@ async def test_check_names_an_endpoint_that_gets_nothing(
     assert (await results()).outcome("endpoints") == "ok"
     for values, outcome, words in (
         ({"failures": 3, "last_error": "status 500"}, "warning", "has failed 3 times (status 500)"),
-        ({"state": EndpointState.PAUSED}, "failed", "is paused (status 500)"),
+        ({"status": EndpointStatus.PAUSED}, "failed", "is paused (status 500)"),
         (
-            {"state": EndpointState.ACTIVE, "secret_encrypted": b"x"},
+            {"status": EndpointStatus.ACTIVE, "secret_encrypted": b"x"},
             "failed",
             "no key of FIELD",
         ),

@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from billing.outbox import delivery, endpoints, sender
 from billing.outbox.addresses import AddressRules, UnacceptedUrl
-from models import EndpointState, EventKind
+from models import EndpointStatus, EventKind
 from tests.support.demo_server import PROJECT
 from tests.support.entries import EntryDesk
 from tests.support.event_receiver import OK, Received, receiving, status
@@ -153,7 +153,7 @@ async def test_endpoint_that_is_gone_gets_nothing_more(hooks: HookDesk) -> None:
         assert await hooks.worker().give_turns() == 1
         assert await hooks.worker().give_turns() == 0
     found = await hooks.endpoint(endpoint.id)
-    assert (found.state, found.last_error) == (EndpointState.GONE, "status 410")
+    assert (found.status, found.last_error) == (EndpointStatus.GONE, "status 410")
     assert len(receiver.received) == 1
 
 
@@ -170,7 +170,7 @@ async def test_endpoint_is_paused_after_three_days_and_goes_on_where_it_stopped(
         for hours, state in ((0, "ACTIVE"), (71, "ACTIVE"), (2, "PAUSED")):
             hooks.later += dt.timedelta(hours=hours)
             await hooks.worker().give_turns()
-            assert (await hooks.endpoint(endpoint.id)).state == state
+            assert (await hooks.endpoint(endpoint.id)).status == state
         assert "alert: webhook endpoint" in caplog.text
         assert await hooks.worker().give_turns() == 0
         receiver.behaviour, receiver.received = accepting, []

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from billing.outbox.delivery import UNREADABLE
 from billing.outbox.endpoints import secrets_of_endpoint
-from models import EndpointState, EventEndpoint
+from models import EndpointStatus, EventEndpoint
 from server.cli.checks.check import CheckContext, CheckResult, listed
 from server.clock import utc_now
 
@@ -19,8 +19,8 @@ async def check_endpoints(context: CheckContext) -> CheckResult:
         name = f"Endpoint whe_{one.id} of pra_{one.practice_id}"
         if secrets_of_endpoint(keys, one, now) is None:
             stopped.append(f"{name} gets nothing: {UNREADABLE}.")
-        elif one.state is not EndpointState.ACTIVE:
-            stopped.append(f"{name} is {one.state.lower()}{because(one.last_error)}.")
+        elif one.status is not EndpointStatus.ACTIVE:
+            stopped.append(f"{name} is {one.status.lower()}{because(one.last_error)}.")
         elif one.failures:
             failing.append(f"{name} has failed {one.failures:,} times{because(one.last_error)}.")
     if stopped:
