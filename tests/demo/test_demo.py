@@ -183,6 +183,7 @@ def test_demo_prints_its_urls_and_tokens(demo: Demo) -> None:
         assert needed in printed
 
 
+@pytest.mark.rest
 def test_restart_keeps_data_and_tokens_and_another_folder_has_others(
     forked: demonstration.Run, demo: Demo, tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def of_errand(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING and not record.getMessage().startswith(BACKGROUND)
 
 
+@pytest.mark.rest
 async def test_changes_get_503_while_another_process_has_locked_the_file(tmp_path: Path) -> None:
     path = tmp_path / "portal.sqlite"
     async with paying(f"sqlite:///{path}") as portal:

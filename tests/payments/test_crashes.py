@@ -13,7 +13,7 @@ from tests.support.processes import double
 pytestmark = [
     pytest.mark.server,
     pytest.mark.campaign,
-    pytest.mark.share(24),
+    pytest.mark.share(48),
     pytest.mark.twins(1),
 ]
 

@@ -90,6 +90,7 @@ async def ask(browser: httpx.AsyncClient, query: str, token: str, **variables: A
     return await browser.post("/graphql", json=body, headers=headers)
 
 
+@pytest.mark.rest
 async def test_link_used_at_two_processes_is_one_sign_in(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ async def test_requests_at_two_processes_share_the_limit_of_mails(
         assert sum(row.done_at == row.created_at for row in rows) == TRIES - 4
 
 
+@pytest.mark.rest
 async def test_switch_and_changed_address_are_known_to_the_other_process(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
