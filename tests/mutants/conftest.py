@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from billing.ledger.allocation import BUILT_ONCE
-from execution.authentication import token_statements
+from execution.authentication import statement_by_hash, token_statements
 from resolvers.document_files import document_statements
 
-MADE_ONCE = (token_statements, document_statements, *BUILT_ONCE)
+MADE_ONCE = (token_statements, statement_by_hash, document_statements, *BUILT_ONCE)
 
 
 @pytest.fixture(autouse=True)

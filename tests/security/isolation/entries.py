@@ -9,7 +9,7 @@ from typing import Any
 
 from models import Scope
 from tests.security.isolation.entrances import Inside
-from tests.security.isolation.ids import NOWHERE
+from tests.security.isolation.ids import NO_OTHER, NOWHERE
 from tests.security.isolation.mutations import Change, Payer
 from tests.security.isolation.sight import ACTIVE, PREFIXES, Thing
 
@@ -198,7 +198,7 @@ ENTRIES: dict[str, Change] = dict(
         ),
         entry(
             *("mergeClients(input.client.id:)", "Client"),
-            lambda _, id_: {"client": reference(id_), "into": reference(f"cli_{NOWHERE}")},
+            lambda _, id_: {"client": reference(id_), "into": reference(f"cli_{NO_OTHER}")},
             "NotFound at input.into",
         ),
         entry(

@@ -14,6 +14,8 @@ from tests.security.isolation.sight import PREFIXES, Eyes, Thing, relation
 from tests.support.practices.random_values import TODAY
 
 NOWHERE = "0192a000-0000-7000-8000-00000000c0de"
+# Another one, where a field takes two.
+NO_OTHER = "0192a000-0000-7000-8000-00000000c0df"
 TYPES = {prefix: name for name, prefix in PREFIXES.items()}
 NODES = 50
 BATCH = 4
