@@ -288,7 +288,6 @@ def entry_inputs(
     yield "giveCredit", {"client": client, "amount": money, "description": text}
     yield "archiveClient", {"client": client}
     yield "restoreClient", {"client": client}
-    yield "mergeClients", {"client": client, "into": client}
     rights = {"relation": "PARENT", "seesDocuments": True, "canPay": False}
     yield "linkContact", {"client": client, "name": text, "email": "b@example.org", **rights}
     yield "unlinkContact", {"client": client, "contact": {"source": "probe", "id": f"{number}"}}
@@ -314,6 +313,9 @@ def entry_inputs(
     unshared = next(row for row in world.rows[models.Invoice] if row["shared_at"] is None)
     yield "shareDocument", {"invoice": {"id": f"inv_{unshared['id']}"}}
     yield "voidInvoice", {"invoice": invoice}
+    # The last entry, since it closes the client's record.
+    into = {"id": f"cli_{world.ids(models.Client)[-1]}"}
+    yield "mergeClients", {"client": client, "into": into}
 
 
 # -- exports and documents -------------------------------------------------------------------------
