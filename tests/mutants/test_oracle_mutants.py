@@ -89,6 +89,7 @@ TWO_CURSORS = """query ($after: String, $before: String) { client { accountHisto
 REVERSED = (
     '{ client { invoices(dateRange: {gte: "2026-03-15", lte: "2026-03-14"}) { totalCount } } }'
 )
+BY_DUE_DAY = "{ practice { invoices(orderBy: {field: DUE_ON}, first: 500) { nodes { id } } } }"
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 BY_NAME = '{ clients { nodes { id } } found: clients(search: "JOSÉ") { nodes { id } } }'
 OF_THERAPIST = f"""query ($of: ID) {{ practice {{ aging(clinicianId: $of) {{ {AGES} }}
@@ -124,7 +125,8 @@ def written(comparison: Comparison) -> Foretold:
     ends = {"before": cursors[-5], "after": cursors[-1]}
     cases = [Case(ASKERS[0], REVERSED), Case(ASKERS[0], TWO_CURSORS, ends)]
     cases += [Case(ASKERS[0], NODES, {"ids": ids})]
-    cases += [Case(f"{currency} dashboard", BY_NAME) for currency in ("USD", "JPY", "KWD")]
+    for query in (BY_NAME, BY_DUE_DAY):
+        cases += [Case(f"{currency} dashboard", query) for currency in ("USD", "JPY", "KWD")]
     cases += [Case(SUMS, *asked) for asked in REPORTS.values()]
     cases += [Case(SUMS, OF_THERAPIST, {"of": id_}) for id_ in known.clinician_ids[:2]]
     cases += [Case(SUMS, query) for query in REFUSED]
