@@ -186,13 +186,16 @@ async def test_release_that_needs_a_migration_replaces_no_process(
             double(tmp_path) as stripe,
             portal(url, stripe, tmp_path) as (process, address),
         ):
+            printed = tmp_path / "printed.txt"
+            async with asyncio.timeout(WITHIN_S):  # Both have begun to serve.
+                while printed.read_text().count("startup complete") < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
             before = workers(process)
             revision = "UPDATE alembic_version SET version_num = 'later'"
             await postgres.execute(postgres.as_owner(url), revision)
             process.send_signal(signal.SIGHUP)
-            printed, words = tmp_path / "printed.txt", "aborting the restart"
             async with asyncio.timeout(WITHIN_S):
-                while words not in printed.read_text():  # noqa: ASYNC110
+                while "aborting the restart" not in printed.read_text():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
             assert "start the newer release" in printed.read_text()
             assert workers(process) == before
