@@ -24,6 +24,9 @@ KNOWN = (
     "payments(status: [PROCESSING])",
     # Some plans that are kept for any values read a table of a few pages whole.
     "clients(search",
+    # The same for any version: without changes, all documents are read in the order of their days.
+    "practice.statements(changedSince",
+    "practice.superbills(changedSince",
 )
 
 
