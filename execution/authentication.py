@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect, Select, Text, and_, case, cast, func, null, select
+from sqlalchemy import Date, Dialect, Select, Text, and_, case, cast, func, null, or_, select
 from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
@@ -34,6 +34,8 @@ from planner.plan import Plan, compile_plan
 REMEMBERED = 10_000
 # Look-ups of unknown tokens: running, in total, and the longest wait in seconds.
 LOOKED_UP_AT_ONCE, LOOKED_UP, WAIT_S = 4, 500, 5
+# The last time zone's offset from UTC: no practice has an earlier day than that zone.
+LAST_ZONE = dt.timedelta(hours=-12)
 
 
 @dataclass(frozen=True)
@@ -207,12 +209,20 @@ def sole_client(token: Any, kind: ViewerKind | None) -> Any:
 
 
 def only_client(token: Any) -> Any:
-    """Return the client of a contact with exactly one client."""
+    """Return the client of a contact with exactly one client.
+
+    The practice's day is not known yet, so a right that has ended there counts until its last day
+    is over in every time zone. That grants nothing: the client is a default for requests that name
+    none, and their statements compare with the practice's day.
+    """
+    day = from_token(lambda presented: (presented.now + LAST_ZONE).date())
     right = ContactRight.__table__.alias("contact_right")
     client_id = cast(right.c.client_id, Text)
     only = case((func.count() == constant(1), func.min(client_id)))
     condition = and_(
-        right.c.practice_id == token.c.practice_id, right.c.contact_id == token.c.contact_id
+        right.c.practice_id == token.c.practice_id,
+        right.c.contact_id == token.c.contact_id,
+        or_(right.c.until.is_(None), right.c.until >= bind(day, Date())),
     )
     statement: Select[Any] = select(only).select_from(right).where(condition).correlate(token)
     return statement.scalar_subquery()

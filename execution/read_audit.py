@@ -113,23 +113,26 @@ class PendingRead:
     def questions(self) -> Iterator[Question]:
         """Yield the look-ups that find the clients with the data read."""
         for id_ in self.reads.ids:
-            yield Question(self.viewer, id_)
+            yield self.question(id_)
         if self.reads.of_all and not self.viewer.kind.is_program:
-            yield Question(self.viewer, OWN)
+            yield self.question(OWN)
+        if self.reads.of_sole and self.viewer.sole_client_id:
+            yield self.question(f"cli_{self.viewer.sole_client_id}")
+
+    def question(self, id_: str) -> Question:
+        return Question(self.viewer, self.viewer.day(self.at), id_)
 
     def unseen(self, owners: Mapping[Question, set[str]]) -> list[str]:
         """Return the ids that are not visible to the viewer, unless the read was refused anyway."""
         if self.reads.refused:
             return []
-        return sorted(id_ for id_ in self.reads.ids if not owners[Question(self.viewer, id_)])
+        return sorted(id_ for id_ in self.reads.ids if not owners[self.question(id_)])
 
     def entries(self, owners: Mapping[Question, set[str]]) -> Iterator[Entry]:
         """Yield an entry for each client, for the whole practice, and for refused ids."""
         viewer, reads, by = self.viewer, self.reads, self.actor
         done = AccessAction.REFUSED if reads.refused else AccessAction.READ
         clients = set().union(*(owners[question] for question in self.questions()))
-        if reads.of_sole and viewer.sole_client_id:
-            clients.add(viewer.sole_client_id)
         for client_id in sorted(clients - self.changed):
             yield by.entry(self.at, client_id, done)
         is_whole = reads.of_all and viewer.kind.is_program

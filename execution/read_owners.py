@@ -3,11 +3,21 @@
 The ids of many reads are looked up together, by one statement for each kind of id and of viewer.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, SQLColumnExpression, Text, cast, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Dialect,
+    SQLColumnExpression,
+    Text,
+    cast,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity.viewer import NOWHERE, Viewer
@@ -23,14 +33,20 @@ from resolvers.visibility import Visibility
 
 # A placeholder for an id: all clients of a contact.
 OWN = "own"
-UUID_LENGTH = 36
+UUID_LENGTH, DAY_LENGTH = 36, 10
+# SQLite stores days as texts, and a cast to a date would make numbers of them.
+Day = Date().with_variant(Text(), "sqlite")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A look-up of owners, by a viewer: of one object's owner, or of all the viewer's clients."""
+    """A look-up of owners, by a viewer: of one object's owner, or of all the viewer's clients.
+
+    `day` is the day of the read in the practice's time zone.
+    """
 
     viewer: Viewer
+    day: dt.date
     id: str = OWN
 
     @property
@@ -39,9 +55,11 @@ class Question:
 
     @property
     def item(self) -> str:
-        """Return the question as an item of the statement's parameter: three ids, concatenated."""
+        """Return the question as an item of the statement's parameter: three ids and the day,
+        concatenated.
+        """
         row_id = NOWHERE if self.id == OWN else bare(self.id)
-        return f"{self.viewer.practice_id}{self.viewer.subject_id or NOWHERE}{row_id}"
+        return f"{self.viewer.practice_id}{self.viewer.subject_id or NOWHERE}{row_id}{self.day}"
 
 
 class ReadOwners:
@@ -94,6 +112,7 @@ def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
         cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)
     )
     visible.practice_id, visible.subject_id = practice_id, subject_id
+    visible.day = cast(listed.text(1 + 3 * UUID_LENGTH, DAY_LENGTH), Day)
     found = [
         select(listed.place, cast(client_id, Text)).where(*where)
         for client_id, where in owners(kind, row_id, visible)
@@ -109,12 +128,8 @@ Owner = tuple[SQLColumnExpression[str], Sequence[SQLColumnExpression[bool]]]
 def owners(kind: str, row_id: ColumnElement[str], visible: Visibility) -> list[Owner]:
     """Return columns of client ids, each with the conditions for its rows."""
     if kind == OWN:
-        right = ContactRight.__table__.alias()
-        of_contact = [
-            right.c.practice_id == visible.practice_id,
-            right.c.contact_id == visible.subject_id,
-        ]
-        return [(right.c.client_id, of_contact)]
+        right = visible(ContactRight)
+        return [(right.c.client_id, [visible.predicate_for(right)])]
     if kind == "aht":
         # An entry of the account history is a row of one of these tables.
         tables: list[Any] = [visible(LedgerEntry), visible(Session), visible.for_documents(Payment)]

@@ -120,3 +120,5 @@ class ContactRight(Row):
     relation: Mapped[Relation] = mapped_column(choice(Relation, "relation"))
     sees_documents: Mapped[bool]
     can_pay: Mapped[bool]
+    # The last day of the rights, in the practice's time zone; None if they have no end.
+    until: Mapped[dt.date | None]

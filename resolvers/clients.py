@@ -291,11 +291,7 @@ def online_payments(client: TableAlias[Client], visible: Visibility) -> AnySelec
 
 def has_right_to_pay(client: TableAlias[Client], visible: Visibility) -> ColumnElement[bool]:
     right = visible(ContactRight)
-    condition = and_(
-        right.c.contact_id == visible.subject_id,
-        right.c.client_id == client.c.id,
-        right.c.can_pay,
-    )
+    condition = and_(right.c.client_id == client.c.id, right.c.can_pay)
     return exists().where(visible.predicate_for(right), condition).correlate(client)
 
 

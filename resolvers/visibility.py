@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from sqlalchemy import (
     ColumnElement,
+    Date,
     FromClause,
     Select,
     SQLColumnExpression,
@@ -72,6 +73,9 @@ class PolicyColumns:
     email: SQLColumnExpression[str]
     mailbox: SQLColumnExpression[str]
     shared_at: SQLColumnExpression[dt.datetime]
+    until: SQLColumnExpression[dt.date | None]
+    sees_documents: SQLColumnExpression[bool]
+    can_pay: SQLColumnExpression[bool]
 
 
 Restricted = TableAlias[PolicyColumns]
@@ -83,7 +87,8 @@ class Visibility:
 
     `digits` are the decimals of the practice's currency. `lateral` says that the database has
     lateral joins. `has_sole_client` says that the viewer is known to have exactly one client.
-    `today` is the current day in the practice's time zone, a `Deferred` in a plan.
+    `today` is the current day in the practice's time zone, a `Deferred` in a plan, and `day` is its
+    parameter.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Visibility:
         self.has_sole_client, self.today = has_sole_client, today
         self.practice_id = viewer_value("practice_id")
         self.subject_id = viewer_value("subject_id")
+        self.day: ColumnElement[dt.date] = bind(today, Date())
         self.token_id = viewer_value("token_id")
         self.email = bind(from_request(lambda request: request.viewer.email), Text())
         self.taken = Counter[type[Row]]()
@@ -221,13 +227,17 @@ def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Pre
 
 
 def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
-    right = visible.alias(ContactRight)
+    right = cast("Restricted", visible.alias(ContactRight))
     enough = (
         right.c.sees_documents if for_documents else or_(right.c.sees_documents, right.c.can_pay)
     )
-    return select(right.c.client_id).where(
-        enough, right.c.practice_id == visible.practice_id, right.c.contact_id == visible.subject_id
-    )
+    return select(right.c.client_id).where(enough, valid_rights(visible, right))
+
+
+def valid_rights(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
+    """Select the rights of a contact, the viewer, that have not ended."""
+    is_valid = or_(table.c.until.is_(None), table.c.until >= visible.day)
+    return and_(in_practice(visible, table), table.c.contact_id == visible.subject_id, is_valid)
 
 
 def shared_documents(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
@@ -273,7 +283,7 @@ VISIBLE: dict[type[Row], Predicate] = {
     Letterhead: in_practice,
     Client: client_rows("id", for_documents=False),
     Contact: own_row(ViewerKind.CONTACT),
-    ContactRight: in_practice,
+    ContactRight: valid_rights,
     Token: own_sign_ins_and_tokens,
     PaymentMethod: client_rows("client_id", for_documents=False),
     Session: client_rows("client_id", for_documents=True),

@@ -59,7 +59,10 @@ async def rights_of(
     entries: PracticeEntries, client_id: str, contact_id: str
 ) -> ContactLink | None:
     """Return the rights that a contact has to a client."""
-    columns = ContactRight.relation, ContactRight.sees_documents, ContactRight.can_pay
+    columns = (
+        *(ContactRight.relation, ContactRight.sees_documents),
+        *(ContactRight.can_pay, ContactRight.until),
+    )
     found = await entries.conn.execute(
         select(*columns).where(
             ContactRight.practice_id == entries.facts.id,

@@ -201,7 +201,7 @@ async def links_of(entries: PracticeEntries, client_id: str) -> dict[str, Contac
     """Return the rights to a client, by the contacts' ids."""
     columns = (
         *(ContactRight.contact_id, ContactRight.relation),
-        *(ContactRight.sees_documents, ContactRight.can_pay),
+        *(ContactRight.sees_documents, ContactRight.can_pay, ContactRight.until),
     )
     rows = await entries.conn.execute(
         select(*columns).where(

@@ -280,7 +280,10 @@ def change_contact(draft: Draft, facts: PracticeFacts, change: ContactChange) ->
 
 @dataclass(frozen=True)
 class ContactLink:
-    """A contact's rights to the bills of one client."""
+    """A contact's rights to the bills of one client.
+
+    `until` is the last day of the rights, in the practice's time zone. Without it they have no end.
+    """
 
     kind: ClassVar[str] = "contact_link"
 
@@ -288,11 +291,13 @@ class ContactLink:
     relation: Relation
     sees_documents: bool
     can_pay: bool
+    until: dt.date | None = None
 
     def __post_init__(self) -> None:
         check.check_form("contact_id", self.contact_id, check.ID)
         if not (self.sees_documents or self.can_pay):
             raise check.invalid("can_pay", "is needed where the contact sees no documents")
+        check.check_optional_day("until", self.until)
 
 
 def link_contact(draft: Draft, ledger: ClientLedger, link: ContactLink) -> str:

@@ -195,7 +195,7 @@ def client_details(row: StagedRow, clinician_id: str | None) -> ClientDetails:
 
 def contact_link(row: StagedRow, contact_id: str) -> ContactLink:
     rights = bool(row["sees_documents"]), bool(row["can_pay"])
-    return ContactLink(contact_id, Relation(row["relation"]), *rights)
+    return ContactLink(contact_id, Relation(row["relation"]), *rights, day_of(row["until"]))
 
 
 def session_details(

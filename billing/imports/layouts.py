@@ -68,7 +68,7 @@ LAYOUTS: Sequence[FileLayout] = (
             required("relation", Form.RELATION),
             ColumnLayout("sees_documents", Form.FLAG),
             ColumnLayout("can_pay", Form.FLAG),
-            left_out("until", "rights have no end yet: leave the column out"),
+            ColumnLayout("until", Form.DAY),
         ),
         key=("id", "client_id"),
         rule=rule_of_contact,

@@ -120,6 +120,11 @@ class LinkContactInput(given.ContactRecord):
         description="The right to see the client's bills and documents."
     )
     can_pay: bool = strawberry.field(description="The right to pay the client's bills.")
+    until: dt.date | None = strawberry.field(
+        default=None,
+        description="The last day of these rights, in the practice's time zone. Without it they"
+        " have no end.",
+    )
 
 
 @strawberry.input(description="Input for `unlinkContact`.")

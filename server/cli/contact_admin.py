@@ -1,5 +1,6 @@
 """Contacts on the command line, and their rights to clients' bills."""
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,18 +27,22 @@ class NotLinked(CommandError):
 
 @dataclass(frozen=True)
 class Right:
-    """The rights of a contact to a client. At least one of the two is required."""
+    """The rights of a contact to a client. At least one of the two is required.
+
+    `until` is the last day of the rights, in the practice's time zone.
+    """
 
     relation: Relation
     sees_documents: bool
     can_pay: bool
+    until: dt.date | None = None
 
     def __str__(self) -> str:
         may = [
             *(["sees the documents"] if self.sees_documents else []),
             *(["may pay"] if self.can_pay else []),
         ]
-        return " and ".join(may)
+        return " and ".join(may) + (f" until {self.until}" if self.until else "")
 
 
 async def link_contact(settings: Settings, client: str, name: str, email: str, right: Right) -> str:
@@ -122,7 +127,7 @@ async def list_contacts(settings: Settings, client: str) -> list[str]:
 
 
 def contact_line(one: Row[Any]) -> str:
-    right = Right(one.relation, one.sees_documents, one.can_pay)
+    right = Right(one.relation, one.sees_documents, one.can_pay, one.until)
     return f"{one.contact_id}  {one.relation:9} {one.name} <{one.email or ''}>  {right}"
 
 

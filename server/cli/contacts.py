@@ -1,10 +1,12 @@
 """The commands `portal contact`: contacts and their rights to clients' bills."""
 
+import datetime as dt
 from typing import Annotated, Literal
 
 import typer
 
 from server.cli.console import run, settings_from_environment
+from server.cli.fields import DAY
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,12 +25,16 @@ def link(
     relation: Annotated[RelationName, typer.Option(help="Their relation to the client.")],
     documents: Annotated[bool, typer.Option("--documents", help="They see documents.")] = False,
     pay: Annotated[bool, typer.Option("--pay", help="They may pay.")] = False,
+    until: Annotated[
+        dt.date | None,
+        typer.Option(help="The last day of these rights. Without it they have no end.", **DAY),
+    ] = None,
 ) -> None:
     """Link a contact to a client, with one right or both; again, to change their rights."""
     from models import Relation
     from server.cli import contact_admin
 
-    right = contact_admin.Right(Relation(relation), documents, pay)
+    right = contact_admin.Right(Relation(relation), documents, pay, until)
     typer.echo(
         run(contact_admin.link_contact(settings_from_environment(), client, name, email, right))
     )
@@ -64,7 +70,7 @@ def unlink(
 def listed(
     client: Annotated[str, typer.Argument(help="The client: cli_…")],
 ) -> None:
-    """List the contacts of a client: id, relation, name, address, rights."""
+    """List the contacts of a client: id, relation, name, address, rights and their last day."""
     from server.cli import contact_admin
 
     for line in run(contact_admin.list_contacts(settings_from_environment(), client)):

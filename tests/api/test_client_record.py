@@ -1,6 +1,7 @@
 """A client's record as a ZIP file over HTTP: the contents, who gets it, and one at a time."""
 
 import csv
+import datetime as dt
 import io
 import json
 import zipfile
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from identity.tokens import Subject
 from models import (
@@ -102,6 +104,17 @@ async def test_contact_gets_what_the_contact_sees(portal: Portal) -> None:
         "statements": 0,
         "receipts": 0,
     }
+
+
+async def test_record_ends_with_the_last_day_of_the_contacts_right(portal: Portal) -> None:
+    token = await contact(portal, portal.guardian_id)
+    right = update(ContactRight).where(ContactRight.contact_id == portal.guardian_id)
+    for day, status in (("2026-03-15", 200), ("2026-03-14", 404)):
+        async with portal.engine.begin() as conn:
+            await conn.execute(right.values(until=dt.date.fromisoformat(day)))
+        assert (await get(portal, token)).status_code == status
+    async with portal.engine.begin() as conn:
+        await conn.execute(right.values(until=None))
 
 
 async def test_nobody_else_gets_a_record(portal: Portal) -> None:

@@ -1,5 +1,6 @@
 """Mutations by which a practice's programs enter contacts, sessions, corrections and documents."""
 
+import datetime as dt
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -57,13 +58,16 @@ async def test_contact_is_linked_changed_and_unlinked(program: Program) -> None:
         contact(program),
         contact(program, canPay=True),
         contact(program, canPay=True, email="gail@example.com"),
+        contact(program, canPay=True, email="gail@example.com", until="2027-06-30"),
+        contact(program, canPay=True, email="gail@example.com", until="2027-06-30"),
     ):
         changes.append((await program.enter("linkContact", wanted))["change"])
-    assert changes == ["ENTERED", "UNCHANGED", "CHANGED", "CHANGED"]
+    assert changes == ["ENTERED", "UNCHANGED", "CHANGED", "CHANGED", "CHANGED", "UNCHANGED"]
     (right,) = await program.desk.rows(ContactRight)
     assert (right["relation"], right["sees_documents"], right["can_pay"]) == (
         *("GUARDIAN", True, True),
     )
+    assert right["until"] == dt.date(2027, 6, 30)
     (row,) = await program.desk.rows(Contact)
     assert (row["id"], row["email"]) == (right["contact_id"], "gail@example.com")
     unlink = {"client": program.client, "contact": key("k-1")}

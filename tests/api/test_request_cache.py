@@ -318,6 +318,57 @@ async def test_guardian_with_a_new_second_client_has_to_name_one(portal: Portal)
     assert error["extensions"]["code"] == "CLIENT_REQUIRED"
 
 
+async def test_right_ends_with_its_last_day_of_the_practice_on_the_short_path(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    midnight = dt.datetime(2026, 3, 16, 4, tzinfo=dt.UTC)
+    day = dt.date(2026, 3, 15)
+    await change(portal, until(day, portal.other_id))
+    portal.clock.time = midnight - dt.timedelta(seconds=1)
+    guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    query = "{ viewer { clients { name canPay { reason } } } }"
+
+    async def names() -> list[str]:
+        answer = (await sent(portal, guardian, query)).json()
+        return [one["name"] for one in answer["data"]["viewer"]["clients"]]
+
+    assert [await names() for _ in range(2)] == [["Ana Prieto", "Ben Osei"]] * 2
+    portal.clock.time = midnight
+    assert [await names() for _ in range(2)] == [["Ana Prieto"]] * 2
+    assert long_ways == [query]
+
+
+async def test_only_client_is_gone_with_the_right_on_the_short_path(
+    portal: Portal, long_ways: list[str]
+) -> None:
+    await change(portal, delete(ContactRight).where(ContactRight.client_id == portal.client_id))
+    await change(portal, until(dt.date(2026, 3, 15), portal.other_id))
+    portal.clock.time = dt.datetime(2026, 3, 16, 3, 59, 59, tzinfo=dt.UTC)
+    guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    answers = [(await sent(portal, guardian)).json() for _ in range(2)]
+    assert answers == [{"data": {"client": {"name": "Ben Osei"}}}] * 2
+    portal.clock.time += dt.timedelta(seconds=1)
+    assert (await sent(portal, guardian)).json() == {"data": {"client": None}}
+    assert long_ways == [NAME]
+
+
+async def test_right_that_has_ended_everywhere_does_not_count_for_the_only_client(
+    portal: Portal,
+) -> None:
+    guardian = await portal.token(Subject(portal.practice_id, contact_id=portal.guardian_id))
+    codes = []
+    for day in (None, dt.date(2026, 3, 15), dt.date(2026, 3, 14)):
+        await change(portal, until(day, portal.other_id))
+        answer = (await sent(portal, guardian)).json()
+        codes.append([one["extensions"]["code"] for one in answer.get("errors", [])])
+    assert codes == [["CLIENT_REQUIRED"], ["CLIENT_REQUIRED"], []]
+
+
+def until(day: dt.date | None, client_id: str) -> Any:
+    """Return the statement that gives a right to a client its last day."""
+    return update(ContactRight).where(ContactRight.client_id == client_id).values(until=day)
+
+
 async def test_changed_currency_is_used_on_the_next_request(portal: Portal) -> None:
     token = await portal.token()
     await asked_before(portal, token, BALANCE)

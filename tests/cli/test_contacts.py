@@ -58,6 +58,17 @@ async def test_contact_is_linked_listed_and_unlinked(there: Portal) -> None:
     assert (await portal("unlink", contact, client)).exit_code == 1
 
 
+async def test_last_day_of_a_right_is_listed_and_taken_back(there: Portal) -> None:
+    client = f"cli_{there.client_id}"
+    linked = await portal("link", client, *LINK, "--documents", "--pay", "--until", "2027-06-30")
+    assert "sees the documents and may pay until 2027-06-30." in linked.stdout
+    assert "may pay until 2027-06-30" in (await portal("list", client)).stdout
+    await portal("link", client, *LINK, "--pay")
+    assert "until" not in (await portal("list", client)).stdout
+    wrong = await portal("link", client, *LINK, "--pay", "--until", "30 June")
+    assert (wrong.exit_code, "is not a day" in wrong.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -155,7 +155,8 @@ async def test_details_contacts_and_cards_follow_their_rules(desk: EntryDesk) ->
     mother, partner = [
         await in_practice(desk, add_contact, ContactDetails(name)) for name in ("Gail", "Pat")
     ]
-    rights = ContactLink(mother, Relation.PARENT, sees_documents=True, can_pay=False)
+    last = dt.date(2027, 6, 30)
+    rights = ContactLink(mother, Relation.PARENT, sees_documents=True, can_pay=False, until=last)
     await desk.enter(link_contact, rights)
     desk.client_id = surviving
     await desk.enter(
@@ -171,13 +172,16 @@ async def test_details_contacts_and_cards_follow_their_rules(desk: EntryDesk) ->
         *("Ana Prieto", "ana@example.com", "1", born),
     )
     rights_now = {
-        (one["client_id"], one["contact_id"], one["sees_documents"], one["can_pay"])
+        (
+            *(one["client_id"], one["contact_id"]),
+            *(one["sees_documents"], one["can_pay"], one["until"]),
+        )
         for one in await desk.rows(ContactRight)
     }
     assert rights_now == {
         (client, *right)
         for client in (merged, surviving)
-        for right in ((mother, True, False), (partner, False, True))
+        for right in ((mother, True, False, last), (partner, False, True, None))
     }
     (kept,) = await desk.rows(PaymentMethod)
     assert (kept["removed_at"] is not None, kept["is_default"]) == (True, False)

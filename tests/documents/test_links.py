@@ -230,6 +230,23 @@ async def test_link_ends_with_the_contacts_right_to_see_documents(portal: Portal
         )
 
 
+async def test_link_ends_with_the_last_day_of_the_contacts_right(portal: Portal) -> None:
+    guardian = Subject(portal.practice_id, contact_id=portal.guardian_id)
+    id_, noon = await made(portal, "inv", portal.other_id), portal.clock.time
+    right = update(ContactRight).where(ContactRight.client_id == portal.other_id)
+    async with portal.engine.begin() as conn:
+        await conn.execute(right.values(until=dt.date(2026, 3, 15)))
+    # Midnight of New York is four hours later than that of UTC.
+    portal.clock.time = dt.datetime(2026, 3, 16, 3, 59, tzinfo=dt.UTC)
+    found = await link(portal, id_, await portal.token(guardian))
+    assert (await get(portal, found["printUrl"])).status_code == 200
+    portal.clock.time += dt.timedelta(minutes=1)
+    assert is_refused(await get(portal, found["printUrl"]))
+    portal.clock.time = noon
+    async with portal.engine.begin() as conn:
+        await conn.execute(right.values(until=None))
+
+
 async def test_link_ends_when_the_document_is_unshared(portal: Portal) -> None:
     id_ = await made(portal, "sbl")
     found = await link(portal, id_)

@@ -40,6 +40,7 @@ VALID: dict[Callable[..., Any], dict[str, Any]] = {
     ContactDetails: {"name": "Gail Ahn", "email": "gail@example.com"},
     ContactLink: {
         "contact_id": ID, "relation": Relation.PARENT, "sees_documents": True, "can_pay": False,
+        "until": DAY,
     },
     PostalAddress: {"line1": "1 Main", "city": "Portland", "postal_code": "04101", "country": "US"},
     TaxId: {"last4": "1234"},
@@ -88,6 +89,7 @@ WRONG: list[tuple[Callable[..., Any], str, Any]] = [
     (ContactDetails, "email", "gail"),
     (ContactLink, "contact_id", "1"),
     (ContactLink, "sees_documents", False),
+    (ContactLink, "until", "2026-03-02"),
     (PostalAddress, "line1", ""),
     (PostalAddress, "country", "USA"),
     (TaxId, "last4", "123"),

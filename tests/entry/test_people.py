@@ -128,10 +128,14 @@ async def test_contact_is_linked_with_other_rights_and_unlinked(desk: EntryDesk)
     contact_id = await commands.enter_for_practice(
         desk.context, desk.practice_id, add_contact, ContactDetails("Gail Ahn", "gail@example.com")
     )
-    await desk.enter(link_contact, ContactLink(contact_id, Relation.GUARDIAN, True, True))
+    day = dt.date(2027, 6, 30)
+    await desk.enter(link_contact, ContactLink(contact_id, Relation.GUARDIAN, True, True, day))
+    (right,) = await desk.rows(ContactRight, contact_id=contact_id)
+    assert right["until"] == day
     await desk.enter(link_contact, ContactLink(contact_id, Relation.PARENT, False, True))
     (right,) = await desk.rows(ContactRight, contact_id=contact_id)
     assert (right["relation"], right["sees_documents"]) == (Relation.PARENT, False)
+    assert right["until"] is None
     await desk.enter(unlink_contact, ContactUnlink(contact_id))
     assert await desk.rows(ContactRight, contact_id=contact_id) == []
 

@@ -151,6 +151,22 @@ async def test_details_of_people_follow_the_files(desk: ImportDesk) -> None:
     assert (right["sees_documents"], right["can_pay"]) == (True, False)
 
 
+async def test_last_day_of_a_contacts_right_follows_the_files(desk: ImportDesk) -> None:
+    folder, days, audited = small_folder(), [], []
+    for day in ("", "2027-06-30", "2027-06-30", "2026-01-31", ""):
+        folder["contacts"][0]["until"] = day
+        report = await desk.load(folder)
+        assert [str(one) for one in report.faults] == []
+        (right,) = await desk.rows(ContactRight)
+        days.append(right["until"] and right["until"].isoformat())
+        client_id = right["client_id"]
+        audited.append(len(await desk.rows(AccessEntry, client_id=client_id)))
+    assert days == [None, "2027-06-30", "2027-06-30", "2026-01-31", None]
+    # Each change is an entry of the client's audit log, and the same day again is none.
+    first = audited[0]
+    assert audited == [first, first + 1, first + 1, first + 2, first + 3]
+
+
 async def test_later_records_of_known_clients_are_added(desk: ImportDesk) -> None:
     await desk.load(small_folder())
     later: Folder = {

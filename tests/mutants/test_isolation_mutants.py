@@ -105,6 +105,25 @@ def a_contact_has_everybodys_rights(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(visibility, "clients_of_contact", wrong)
 
 
+@fault("ids of everybody")
+def ended_rights_count(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, right: Any) -> ColumnElement[bool]:
+        of_contact = right.c.contact_id == eyes.subject_id
+        return and_(visibility.in_practice(eyes, right), of_contact)
+
+    patch.setattr(visibility, "valid_rights", wrong)
+
+
+@fault("ids of everybody")
+def rights_end_a_day_early(patch: pytest.MonkeyPatch) -> None:
+    whole = visibility.valid_rights
+
+    def wrong(eyes: Any, right: Any) -> ColumnElement[bool]:
+        return and_(whole(eyes, right), or_(right.c.until.is_(None), right.c.until != eyes.day))
+
+    patch.setattr(visibility, "valid_rights", wrong)
+
+
 @fault("links of all")
 def a_payment_is_seen_by_who_may_open_it_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(SEEN, Payment, visibility.client_rows("client_id", for_documents=True))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    or_,
     select,
     true,
 )
@@ -425,6 +426,25 @@ def anothers_rights_count(patch: pytest.MonkeyPatch) -> None:
         return select(right.c.client_id).where(right.c.practice_id == eyes.practice_id)
 
     patch.setattr(visibility, "clients_of_contact", wrong)
+
+
+@fault
+def ended_rights_count(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, right: Any) -> Any:
+        of_contact = right.c.contact_id == eyes.subject_id
+        return and_(visibility.in_practice(eyes, right), of_contact)
+
+    patch.setattr(visibility, "valid_rights", wrong)
+
+
+@fault
+def rights_end_a_day_early(patch: pytest.MonkeyPatch) -> None:
+    whole = visibility.valid_rights
+
+    def wrong(eyes: Any, right: Any) -> Any:
+        return and_(whole(eyes, right), or_(right.c.until.is_(None), right.c.until != eyes.day))
+
+    patch.setattr(visibility, "valid_rights", wrong)
 
 
 # -- the comparison --------------------------------------------------------------------------------

@@ -66,9 +66,10 @@ class World:
     # -- visibility --------------------------------------------------------------------------------
 
     def right(self, client_id: str) -> Any:
-        """Return a contact's right to a client, if they are linked."""
+        """Return a contact's right to a client, if they are linked and its last day is not over."""
         found = self.where(ContactRight, contact_id=self.token.contact_id, client_id=client_id)
-        return next(iter(found), None)
+        lasting = [one for one in found if one.until is None or self.today <= one.until]
+        return next(iter(lasting), None)
 
     def sees(self, client_id: str) -> bool:
         """Return whether the client is one of the viewer's."""

@@ -1,6 +1,7 @@
 """Audit log of access: entries of reads and changes, and that no entry is changed or deleted."""
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -136,6 +137,42 @@ async def test_contact_refused_one_client_is_entered_for_the_own_client_too(port
     await portal.ask(query, await guardian(portal), id=f"cli_{portal.other_id}")
     found = [(one.client_id, one.action) for one in await entries(portal)]
     assert found == [(portal.client_id, "READ"), (None, "REFUSED")]
+
+
+async def test_client_of_an_ended_right_is_not_entered_as_read(portal: Paying) -> None:
+    former = ContactRight.client_id == portal.other_id
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(ContactRight).where(former).values(until=dt.date(2026, 3, 15)))
+    # Midnight of New York is four hours later than that of UTC.
+    portal.clock.time = dt.datetime(2026, 3, 16, 3, 59, 59, tzinfo=dt.UTC)
+    token = await guardian(portal)
+    listed = "{ viewer { clients { name } } }"
+    by_id = "query ($id: ID!) { client(id: $id) { name } }"
+    seen = []
+    for _ in range(2):
+        before = len(await entries(portal))
+        await portal.ask(listed, token)
+        await portal.ask(by_id, token, id=f"cli_{portal.other_id}")
+        new = (await entries(portal))[before:]
+        seen.append(sorted((str(one.client_id), str(one.action)) for one in new))
+        portal.clock.time += dt.timedelta(seconds=1)
+    own, other = (portal.client_id, "READ"), (portal.other_id, "READ")
+    assert seen == [sorted([own, other, other]), sorted([own, ("None", "REFUSED")])]
+
+
+async def test_only_client_of_an_ended_right_is_not_entered_as_read(portal: Paying) -> None:
+    async with portal.engine.begin() as conn:
+        only = ContactRight.client_id == portal.client_id
+        await conn.execute(delete(ContactRight).where(~only))
+        await conn.execute(update(ContactRight).where(only).values(until=dt.date(2026, 3, 15)))
+    portal.clock.time = dt.datetime(2026, 3, 16, 3, 59, 59, tzinfo=dt.UTC)
+    token = await guardian(portal)
+    counts = []
+    for _ in range(2):
+        await portal.ask("{ client { name } }", token)
+        counts.append(len(await entries(portal)))
+        portal.clock.time += dt.timedelta(seconds=1)
+    assert counts == [1, 1]
 
 
 async def test_fields_without_client_data_are_not_entered(portal: Paying) -> None:

@@ -45,8 +45,9 @@ EACH = shares.number(1, quick=24)
 STRANGERS = {"other practice", "nowhere"}
 WHOSE = {
     "Ana Prieto": STRANGERS | {"self", "sibling", "stranger"},
-    "guardian of several": STRANGERS | {"ward seespays", "ward sees", "ward pays", "stranger"},
-    "guardian of one": STRANGERS | {"ward seespays", "sibling", "stranger"},
+    "guardian of several": STRANGERS
+    | {"ward seespays", "ward sees", "ward pays", "former ward", "stranger"},
+    "guardian of one": STRANGERS | {"ward seespays", "former ward", "sibling", "stranger"},
     "contact who sees": STRANGERS | {"ward sees", "sibling", "stranger"},
     "contact who pays": STRANGERS | {"ward pays", "sibling", "stranger"},
     "contact of nobody": STRANGERS | {"stranger"},

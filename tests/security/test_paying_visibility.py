@@ -1,5 +1,6 @@
 """Mutations reach only the viewer's own rows: each id argument, for each kind of viewer."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -18,6 +19,8 @@ from tests.support.portal import practice
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # An amount other than the payable one, so that a permitted payment is refused without a charge.
 WRONG = 123
+# The day of the tests' clock in the practice's time zone.
+TODAY = dt.date(2026, 3, 15)
 REACHED = {
     "pay": "AmountChanged",
     "cancelPayment": "PayCanceled",
@@ -64,7 +67,9 @@ async def stranger(portal: Paying) -> Subject:
     return Subject(elsewhere, client_id=client_id)
 
 
-def contact(*, linked: bool, sees: bool = False, pays: bool = False) -> Any:
+def contact(
+    *, linked: bool, sees: bool = False, pays: bool = False, days_left: int | None = None
+) -> Any:
     async def made(portal: Paying) -> Subject:
         id_ = new_id()
         row = {"practice_id": portal.practice_id, "id": id_, "name": "Gail Ahn"}
@@ -76,6 +81,7 @@ def contact(*, linked: bool, sees: bool = False, pays: bool = False) -> Any:
             "relation": Relation.PARENT,
             "sees_documents": sees,
             "can_pay": pays,
+            "until": None if days_left is None else TODAY + dt.timedelta(days_left),
         }
         await portal.insert(ContactRight, right)
         return Subject(portal.practice_id, contact_id=id_)
@@ -96,6 +102,12 @@ VIEWERS = {
         {"invoice": "NotFound"},
         "reached",
     ),
+    "a contact on the last day": (
+        contact(linked=True, sees=True, pays=True, days_left=0),
+        {},
+        "reached",
+    ),
+    "a former contact": (contact(linked=True, sees=True, pays=True, days_left=-1), {}, "NotFound"),
     "a contact of another": (contact(linked=False, sees=True, pays=True), {}, "NotFound"),
 }
 

@@ -37,7 +37,7 @@ from tests.oracle.links import ADDRESS, SECRET
 from tests.support.empty_databases import prepare
 from tests.support.practices import Practices
 from tests.support.practices.bookkeeping import load
-from tests.support.practices.random_values import NOW
+from tests.support.practices.random_values import NOW, TODAY
 
 SCHEMA = schema()._schema
 SIGNER = Signer(ADDRESS, SECRET)
@@ -188,7 +188,9 @@ class Comparison:
         (token,) = self.found(Token, id=token_id)
         (practice,) = self.found(Practice, id=token["practice_id"])
         linked = [
-            row["client_id"] for row in self.found(ContactRight, contact_id=token["contact_id"])
+            row["client_id"]
+            for row in self.found(ContactRight, contact_id=token["contact_id"])
+            if (row.get("until") or TODAY) >= TODAY
         ]
         sole = token["client_id"] or (linked[0] if len(linked) == 1 else None)
         return Viewer(

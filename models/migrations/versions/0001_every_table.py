@@ -351,6 +351,7 @@ def upgrade() -> None:
         sa.Column("relation", chosen("relation", "PARENT GUARDIAN PARTNER"), nullable=False),
         sa.Column("sees_documents", sa.Boolean(), nullable=False),
         sa.Column("can_pay", sa.Boolean(), nullable=False),
+        sa.Column("until", sa.Date()),
         sa.CheckConstraint("sees_documents OR can_pay", name="some_right"),
         refers("client", "client_id"),
         refers("contact", "contact_id"),

@@ -140,7 +140,7 @@ async def link_contact(mutation: MutationContext, input: ContactRecord) -> Outco
             details,
             key,
             lambda contact_id: ContactLink(
-                contact_id, input.relation, input.sees_documents, input.can_pay
+                contact_id, input.relation, input.sees_documents, input.can_pay, input.until
             ),
         )
     return Made(mutation, client_id, client_id, change).outcome("ClientEntered")

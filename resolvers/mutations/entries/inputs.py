@@ -83,6 +83,7 @@ class ContactRecord(ForClient):
     relation: Relation
     sees_documents: bool
     can_pay: bool
+    until: dt.date | None
 
 
 class ContactChoice:

@@ -48,17 +48,29 @@ from tests.support.practices.histories import Lives
 from tests.support.practices.random_values import MOMENT, NOW, TODAY
 
 CLIENTS = ("Ana Prieto", "Ben Prieto", "Cleo Prieto", "Dora Osei", "Emil Anders")
-BOTH, SEES, PAYS = (True, True), (True, False), (False, True)
-Rights = Mapping[str, Mapping[str, tuple[bool, bool]]]
+# Rights to see documents and to pay, and their last day.
+BOTH, SEES, PAYS = (True, True, None), (True, False, TODAY), (False, True, None)
+ENDED = (True, True, TODAY - dt.timedelta(days=1))
+Rights = Mapping[str, Mapping[str, tuple[bool, bool, dt.date | None]]]
 RIGHTS: Rights = {
-    "guardian of several": {"Ana Prieto": BOTH, "Ben Prieto": SEES, "Cleo Prieto": PAYS},
-    "guardian of one": {"Ana Prieto": BOTH},
+    "guardian of several": {
+        "Ana Prieto": BOTH,
+        "Ben Prieto": SEES,
+        "Cleo Prieto": PAYS,
+        "Dora Osei": ENDED,
+    },
+    "guardian of one": {"Ana Prieto": BOTH, "Dora Osei": ENDED},
     "contact who sees": {"Cleo Prieto": SEES},
     "contact who pays": {"Ben Prieto": PAYS},
     "contact of nobody": {},
 }
 TWIN_RIGHTS: Rights = {
-    "guardian of several": {"Dora Osei": BOTH, "Ana Prieto": PAYS, "Emil Anders": SEES},
+    "guardian of several": {
+        "Dora Osei": BOTH,
+        "Ana Prieto": PAYS,
+        "Emil Anders": SEES,
+        "Cleo Prieto": ENDED,
+    },
     "guardian of one": {"Ben Prieto": BOTH},
     "contact who sees": {"Ana Prieto": SEES},
     "contact who pays": {"Cleo Prieto": PAYS},
@@ -283,7 +295,7 @@ class Guests:
             self.bear(sort, ViewerKind.CLIENT, PERSONAL_SCOPES, client_id)
         for sort, of_clients in rights.items():
             contact_id = contacts[sort]["id"]
-            for name, (sees, pays) in of_clients.items():
+            for name, (sees, pays, until) in of_clients.items():
                 self.books.enter(
                     ContactRight,
                     contact_id=contact_id,
@@ -291,6 +303,7 @@ class Guests:
                     relation=Relation.GUARDIAN,
                     sees_documents=sees,
                     can_pay=pays,
+                    until=until,
                 )
             self.bear(sort, ViewerKind.CONTACT, PERSONAL_SCOPES, contact_id)
         for sort, scopes in PROGRAMS.items():

@@ -9,6 +9,7 @@ from typing import Any
 import models
 from models import EntryKind, PaymentState, ViewerKind
 from tests.security.isolation.households import Bearer
+from tests.support.practices.random_values import TODAY
 
 Thing = Mapping[str, Any]
 Rows = Mapping[type[models.Row], list[dict[str, Any]]]
@@ -197,6 +198,12 @@ class Eyes:
     # -- the rules ---------------------------------------------------------------------------------
 
     def right(self, client_id: str) -> Thing | None:
+        """Return the contact's right to a client, until the end of its last day."""
+        right = self.link(client_id)
+        return None if right is None or (right["until"] or TODAY) < TODAY else right
+
+    def link(self, client_id: str) -> Thing | None:
+        """Return the contact's right to a client, even if it has ended."""
         rights = self.facts.where(models.ContactRight, "client_id", client_id)
         return next((row for row in rights if row["contact_id"] == self.bearer.subject_id), None)
 
@@ -275,6 +282,8 @@ def relation(eyes: Eyes, name: str, thing: Thing) -> str:
             return "self"
         case ViewerKind.CONTACT if right := eyes.right(owner):
             return f"ward {'sees' * right['sees_documents']}{'pays' * right['can_pay']}"
+        case ViewerKind.CONTACT if eyes.link(owner):
+            return "former ward"
     return "sibling" if owner in siblings(eyes) else "stranger"
 
 

@@ -182,16 +182,20 @@ class Founding(Draws):
 
     def contacts(self) -> None:
         sees, pays, both = (True, False), (False, True), (True, True)
+        last, over = TODAY, TODAY - dt.timedelta(days=1)
         self.contact(
-            "contact of several", dict(zip(range(4), (sees, pays, both, sees), strict=True))
+            "contact of several",
+            {0: (*sees, last), 1: (*pays, None), 2: (*both, None), 3: (*sees, None)}
+            | {4: (*both, over)},
         )
-        self.contact("contact who sees one", {0: sees})
-        self.contact("contact who pays for one", {0: pays})
+        # A right that has ended does not count: the contact has exactly one client.
+        self.contact("contact who sees one", {0: (*sees, None), 1: (*both, over)})
+        self.contact("contact who pays for one", {0: (*pays, last)})
         self.contact("contact of nobody", {})
 
-    def contact(self, who: str, rights: dict[int, tuple[bool, bool]]) -> None:
+    def contact(self, who: str, rights: dict[int, tuple[bool, bool, dt.date | None]]) -> None:
         contact = self.books.enter(Contact, name=self.text(), email=self.maybe("p@example.org"))
-        for number, (sees, pays) in rights.items():
+        for number, (sees, pays, until) in rights.items():
             self.books.enter(
                 ContactRight,
                 contact_id=contact["id"],
@@ -199,6 +203,7 @@ class Founding(Draws):
                 relation=self.chance.choice(list(Relation)),
                 sees_documents=sees,
                 can_pay=pays,
+                until=until,
             )
         self.token(who, ViewerKind.CONTACT, PERSONAL, contact_id=contact["id"])
         self.sign_ins(ViewerKind.CONTACT, contact["email"], contact_id=contact["id"])
