@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import select
 
 from billing.client_records.json_schema import FORMAT, record_schema
-from billing.client_records.rows import RecordDocument, Subject
+from billing.client_records.rows import RecordDocument, RecordSubject
 from billing.client_records.sheets import SHEETS, Sheet
 from billing.client_records.tables import RECORD
 from billing.client_records.zip_stream import ZipStream
@@ -42,7 +42,7 @@ The files contain health information. Keep them where only you can read them.
 class RecordArchive:
     """A client's record to be written. `printer` prints documents that were never given out."""
 
-    subject: Subject
+    subject: RecordSubject
     printer: Printer
     now: dt.datetime
 
@@ -57,7 +57,7 @@ class RecordArchive:
         for document in await self.subject.documents():
             content = await self.content(document)
             archive.add(document.file, content, is_compressed=True)
-            documents.append(described(document, content))
+            documents.append(document_entry(document, content))
             yield archive.take()
         for sheet in SHEETS:
             async for chunk in self.sheet(archive, sheet, practice["currency"]):
@@ -115,7 +115,7 @@ class RecordArchive:
         yield archive.take()
 
 
-def described(document: RecordDocument, content: bytes) -> dict[str, Any]:
+def document_entry(document: RecordDocument, content: bytes) -> dict[str, Any]:
     return {
         "kind": document.kind,
         "document_id": document.id,

@@ -21,7 +21,7 @@ DOCUMENTS: Mapping[DocumentKind, Any] = {
 
 
 @dataclass(frozen=True)
-class Subject:
+class RecordSubject:
     """A client, and the snapshot that the record is read from."""
 
     conn: AsyncConnection

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, select
 
-from billing.client_records.rows import Subject
+from billing.client_records.rows import RecordSubject
 from billing.csv_text import csv_lines
 from billing.ledger.invoices import billed_amount, paid_amount
 from billing.money import currency_digits
@@ -26,7 +26,7 @@ class Sheet:
     ordered: Sequence[Any]
     source: Any = None
 
-    def statement(self, subject: Subject) -> Select[Any]:
+    def statement(self, subject: RecordSubject) -> Select[Any]:
         of_client = self.ordered[0].class_
         mine = (
             of_client.practice_id == subject.practice_id,

@@ -69,7 +69,7 @@ async def merge_clients(entries: PracticeEntries, wanted: ClientMerge) -> EntryC
         await move_sessions(merged, surviving)
         await share_details(merged, surviving)
         await share_contacts(entries, merged, surviving)
-        await remove_cards(merged)
+        await remove_merged_cards(merged)
         await close(merged, wanted)
         is_changed = merged.is_changed or surviving.is_changed
     return EntryChange.CHANGED if is_changed else EntryChange.UNCHANGED
@@ -211,7 +211,7 @@ async def links_of(entries: PracticeEntries, client_id: str) -> dict[str, Contac
     return {str(row.contact_id): ContactLink(*row) for row in rows}
 
 
-async def remove_cards(merged: ClientEntries) -> None:
+async def remove_merged_cards(merged: ClientEntries) -> None:
     """Take the merged client's cards off file, and have Stripe detach them after the commit."""
     conn, now = merged.conn, merged.context.now()
     cards = await conn.execute(

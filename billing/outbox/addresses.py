@@ -56,7 +56,7 @@ class AddressRules:
             raise UnacceptedUrl("names no host")
         if url.userinfo or url.fragment:
             raise UnacceptedUrl("has a user, a password or a fragment")
-        literal = parse_address(url.host)
+        literal = address_in(url.host)
         if literal is not None and not self.accepts(literal):
             raise UnacceptedUrl("has an address that is not public")
         return url
@@ -75,14 +75,14 @@ class AddressRules:
             )
         except (OSError, UnicodeError):
             raise UnreachableName("its name has no address") from None
-        parsed = (parse_address(str(where[0])) for *_, where in found)
+        parsed = (address_in(str(where[0])) for *_, where in found)
         addresses = [one for one in parsed if one is not None and self.accepts(one)]
         if not addresses:
             raise UnreachableName("its address is not public")
         return list(dict.fromkeys(addresses))
 
 
-def parse_address(text: str) -> Address | None:
+def address_in(text: str) -> Address | None:
     try:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -23,7 +23,7 @@ from billing.encryption import FieldKeys
 from billing.outbox.addresses import AddressRules
 from billing.outbox.endpoints import NO_FAILURES, is_endpoint, secrets_of_endpoint
 from billing.outbox.messages import message_of_event
-from billing.outbox.sender import GONE, REQUEST_S, Answer, Sender
+from billing.outbox.sender import GONE, REQUEST_S, ReceiverAnswer, Sender
 from models import EndpointStatus, EventEndpoint, OutboxEvent
 from models.leases import Excluded, Lease, Queue
 
@@ -158,15 +158,15 @@ class Turn:
         self.failures, self.failing_since = 0, None
         return await self.write(NO_FAILURES)
 
-    async def send(self, sender: Sender, event: Row[Any]) -> Answer:
+    async def send(self, sender: Sender, event: Row[Any]) -> ReceiverAnswer:
         now = self.delivery.now()
         secrets = secrets_of_endpoint(self.delivery.keys, self.endpoint, now)
         if secrets is None:
-            return Answer(failure=UNREADABLE)
+            return ReceiverAnswer(failure=UNREADABLE)
         message = message_of_event(event)
         return await sender.send(message.body, message.headers(secrets, now))
 
-    async def note_failure(self, answer: Answer) -> None:
+    async def note_failure(self, answer: ReceiverAnswer) -> None:
         """Write a failure: a pause, or the end after three days or by a 410."""
         now, failures = self.delivery.now(), self.failures + 1
         since = self.failing_since or now
@@ -185,7 +185,7 @@ class Turn:
         if await self.write(values):
             self.log_failure(status, failures, answer)
 
-    def log_failure(self, status: EndpointStatus, failures: int, answer: Answer) -> None:
+    def log_failure(self, status: EndpointStatus, failures: int, answer: ReceiverAnswer) -> None:
         endpoint = f"whe_{self.endpoint.id} of practice pra_{self.endpoint.practice_id}"
         if status is not EndpointStatus.ACTIVE:
             log.error("alert: webhook endpoint %s is %s: %s", endpoint, status, answer.failure)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.encryption import FieldKeys
-from billing.outbox.messages import new_secret
+from billing.outbox.messages import new_webhook_secret
 from models import EndpointStatus, EventEndpoint, EventKind, PracticeVersion
 from models.ids import new_id
 
@@ -45,7 +45,7 @@ async def add_endpoint(
     now: dt.datetime,
 ) -> NewEndpoint:
     """Add an endpoint. It gets the events after the practice's current version."""
-    endpoint = NewEndpoint(new_id(), new_secret())
+    endpoint = NewEndpoint(new_id(), new_webhook_secret())
     values = {
         "practice_id": practice_id,
         "id": endpoint.id,
@@ -73,7 +73,7 @@ async def rotate_secret(
     conn: AsyncConnection, keys: FieldKeys, endpoint: Row[Any], now: dt.datetime
 ) -> str:
     """Give an endpoint a new secret, and return it. The former one signs too for a day."""
-    secret = new_secret()
+    secret = new_webhook_secret()
     values = {
         "secret_encrypted": keys.encrypted(secret),
         "former_secret_encrypted": endpoint.secret_encrypted,

@@ -21,7 +21,7 @@ GONE = 410
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceiverAnswer:
     """The answer to a message. `failure` is the reason in our own words, if it is a failure."""
 
     status: int | None = None
@@ -50,22 +50,22 @@ class Sender:
     async def __aexit__(self, *_: object) -> None:
         await self.client.aclose()
 
-    async def send(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def send(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         """Send a message, and return the answer. Nothing of an answer but the status matters."""
         try:
             async with asyncio.timeout(REQUEST_S):
                 response = await self.post(body, headers)
         except (UnacceptedUrl, UnreachableName) as error:
-            return Answer(failure=str(error))
+            return ReceiverAnswer(failure=str(error))
         except (TimeoutError, httpx.TimeoutException):
-            return Answer(failure=f"no answer within {REQUEST_S:.0f} seconds")
+            return ReceiverAnswer(failure=f"no answer within {REQUEST_S:.0f} seconds")
         except httpx.ConnectError:
-            return Answer(failure="no connection")
+            return ReceiverAnswer(failure="no connection")
         except (httpx.HTTPError, OSError):
-            return Answer(failure="the connection was broken off")
-        await finish(response)
+            return ReceiverAnswer(failure="the connection was broken off")
+        await read_rest(response)
         status = response.status_code
-        return Answer(status, None if 200 <= status < 300 else f"status {status}")
+        return ReceiverAnswer(status, None if 200 <= status < 300 else f"status {status}")
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Post to an address of the URL's host, the one of the last message if there was one."""
@@ -95,7 +95,7 @@ class Sender:
         return response
 
 
-async def finish(response: httpx.Response) -> None:
+async def read_rest(response: httpx.Response) -> None:
     """Read the rest of an answer, so that the connection can be used again.
 
     The status has come, so an answer that is long, slow or broken off is left.

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from billing.audit_log import record
 from billing.client_records.archive import RecordArchive
-from billing.client_records.rows import Subject
+from billing.client_records.rows import RecordSubject
 from billing.documents.printer import Printer
 from models import AccessAction, Client
 from models.database import open_engine, open_snapshot
@@ -39,7 +39,7 @@ async def export_client(settings: Settings, client: str, out: Path) -> str:
         printer = Printer(engine, utc_now, settings.font_paths, settings.field_keys)
         try:
             async with open_snapshot(settings.database_url) as snapshot:
-                subject = Subject(snapshot, row.practice_id, row.id)
+                subject = RecordSubject(snapshot, row.practice_id, row.id)
                 with new_file(out) as file:
                     await write(file, RecordArchive(subject, printer, utc_now()).chunks())
         finally:

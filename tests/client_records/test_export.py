@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import insert
 
 from billing.client_records.archive import RecordArchive
-from billing.client_records.rows import ROWS_READ, Subject
+from billing.client_records.rows import ROWS_READ, RecordSubject
 from billing.client_records.sheets import SHEETS
 from billing.client_records.tables import LEFT_OUT, RECORD
 from billing.documents.printer import Printer
@@ -147,7 +147,7 @@ async def test_record_is_one_snapshot_in_small_pieces(desk: CommandDesk) -> None
     largest, content = 0, b""
     printer = Printer(desk.engine, utc_now)
     async with open_snapshot(settings.database_url) as snapshot:
-        subject = Subject(snapshot, books.practice, client)
+        subject = RecordSubject(snapshot, books.practice, client)
         async for chunk in RecordArchive(subject, printer, NOON).chunks():
             if not content:
                 # SQLite's writer doesn't wait for the snapshot either.
