@@ -8,7 +8,17 @@ from typing import Any
 from sqlalchemy import event, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import AccessAction, AccessEntry, ActorKind, Client, Contact, ContactRight, Token
+from billing.practices import zone
+from models import (
+    AccessAction,
+    AccessEntry,
+    ActorKind,
+    Client,
+    Contact,
+    ContactRight,
+    Practice,
+    Token,
+)
 from models.ids import new_id
 
 Entry = dict[str, Any]
@@ -91,7 +101,8 @@ async def record_of_person(
     at: dt.datetime,
     action: AccessAction = AccessAction.CHANGE,
 ) -> None:
-    """Record an action that concerns a client, or a contact and each client of that contact.
+    """Record an action that concerns a client, or a contact and each client to whom that contact
+    has a right at that time.
 
     `person` holds the id of the client or of the contact. Without either, the action concerns the
     whole practice.
@@ -99,11 +110,27 @@ async def record_of_person(
     client_id, contact_id = person
     clients = [client_id]
     if contact_id is not None:
-        mine = ContactRight.practice_id == actor.practice_id, ContactRight.contact_id == contact_id
-        statement = select(ContactRight.client_id).where(*mine).order_by(ContactRight.client_id)
-        clients = list(await conn.scalars(statement)) or [None]
+        clients = await current_clients(conn, actor.practice_id, contact_id, at) or [None]
     for each in clients:
         await record(conn, actor, each, at, action)
+
+
+async def current_clients(
+    conn: AsyncConnection, practice_id: str, contact_id: str, at: dt.datetime
+) -> list[str | None]:
+    """Return the clients to whom a contact has a right that has not ended."""
+    mine = ContactRight.practice_id == practice_id, ContactRight.contact_id == contact_id
+    rights = await conn.execute(
+        select(ContactRight.client_id, ContactRight.until, Practice.time_zone)
+        .join(Practice, Practice.id == ContactRight.practice_id)
+        .where(*mine, Practice.id == practice_id)
+        .order_by(ContactRight.client_id)
+    )
+    return [
+        client_id
+        for client_id, until, time_zone in rights
+        if until is None or until >= at.astimezone(zone(time_zone) or dt.UTC).date()
+    ]
 
 
 async def write_entries(conn: AsyncConnection, entries: Sequence[Entry]) -> None:
