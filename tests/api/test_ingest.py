@@ -1,6 +1,7 @@
 """POST /ingest: records as NDJSON, in one transaction or not at all."""
 
 import asyncio
+import datetime as dt
 import gzip
 import itertools
 import json
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models import AccessEntry, Client, Invoice, LedgerEntry, Payment, Scope
+from models import AccessEntry, Client, ContactRight, Invoice, LedgerEntry, Payment, Scope
 from server.http import ingest
 from tests.support.books import assert_verified
 from tests.support.portal import Portal, served
@@ -93,6 +94,15 @@ async def test_records_are_entered_once(program: Program) -> None:
     counts = again.json()["records"].values()
     assert {name for one in counts for name, count in one.items() if count} == {"same"}
     assert len(await program.desk.rows(Payment)) == 1
+
+
+async def test_contacts_right_has_a_last_day(program: Program) -> None:
+    own = {"id": "k-1", "client_id": "c-1", "name": "Gail Ahn", "email": "gail@example.com"}
+    contact = own | {"relation": "PARENT", "sees_documents": True, "until": "2027-06-30"}
+    answer = await send(program, ndjson(CLIENT, {"contact": contact}))
+    assert answer.status_code == 200, answer.text
+    (right,) = await program.desk.rows(ContactRight)
+    assert right["until"] == dt.date(2027, 6, 30)
 
 
 async def test_a_mutation_continues_with_the_records_of_a_body(program: Program) -> None:
