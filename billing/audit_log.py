@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing.practices import zone
+from billing.time_zones import zone
 from models import (
     AccessAction,
     AccessEntry,

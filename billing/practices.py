@@ -4,26 +4,17 @@ and the address of the portal page.
 
 from collections.abc import Iterator
 from functools import cache
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 
 from billing.public_urls import parse_public_url
+from billing.time_zones import zone
 
 UNKNOWN_ZONE = "the time zone {!r}, which does not exist"
 
 
 class PracticeMisconfigured(Exception):
     """A practice has a setting that this server does not know. The text is for the operator."""
-
-
-@cache
-def zone(name: str) -> ZoneInfo | None:
-    """Return the IANA time zone with this name, or None if there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 @cache

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.entry.errors import no_such
 from billing.entry.rows import Insertion, Operation, Stamp, Values
-from billing.practices import zone
+from billing.time_zones import zone
 from models import Clinician, Letterhead, Practice
 
 

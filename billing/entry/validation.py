@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from billing.entry.errors import EntryError, EntryErrorCode
 from billing.luhn import checksum
-from billing.practices import locale, portal_url_fault, zone
+from billing.practices import locale, portal_url_fault
+from billing.time_zones import zone
 from models.checks import AMOUNT_LIMIT, NOT_IN_ADDRESS
 from models.currencies import CURRENCIES
 from models.ids import UUID

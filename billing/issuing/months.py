@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from billing.ledger.periods import end_of_month
-from billing.practices import zone
+from billing.time_zones import zone
 
 DAY = dt.timedelta(days=1)
 # The time of the day at which scheduled documents are issued, in the practice's time zone.

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.audit_log import Actor
 from billing.ledger.locks import lock_client
-from billing.practices import PracticeMisconfigured, zone
+from billing.practices import PracticeMisconfigured
 from billing.stripe import Stripe
+from billing.time_zones import zone
 from models import Payment, Practice
 from models.row_turns import Turns
 

@@ -25,7 +25,7 @@ from billing.imports.importing import (
 from billing.imports.mapping import OURS, ImportMapping, WrongMapping, read_mapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
-from billing.practices import zone
+from billing.time_zones import zone
 from models import Practice, database
 from server.cli.operators import operator
 from server.cli.payments import open_stripe

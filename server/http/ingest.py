@@ -32,7 +32,7 @@ from billing.imports.ndjson_records import NdjsonBody
 from billing.imports.report_json import as_json
 from billing.imports.values import Formats
 from billing.money import currency_digits
-from billing.practices import zone
+from billing.time_zones import zone
 from execution.read_audit import actor
 from execution.refusal_events import emit_scope_refused
 from identity.viewer import Viewer

@@ -22,7 +22,7 @@ from billing.imports.importing import ImportReport, ImportRequest, import_record
 from billing.imports.mapping import OURS, ImportMapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
-from billing.practices import zone
+from billing.time_zones import zone
 from models import ActorKind, Allocation, DocumentCounter, ExternalReference, LedgerEntry, Row
 from models.database import open_engine
 from tests.support.empty_databases import prepare
