@@ -18,7 +18,7 @@ def show(
     """List the imports that have entered something, the newest first."""
     from server.cli import past_imports
 
-    found = run(past_imports.listed(settings_from_environment(), practice))
+    found = run(past_imports.list_imports(settings_from_environment(), practice))
     if json:
         typer.echo(json_.dumps(found, ensure_ascii=False, indent=2))
         return

@@ -21,7 +21,7 @@ class ImportKept(CommandError):
     """An import that was not undone. The text gives the reason."""
 
 
-async def listed(settings: Settings, practice: str) -> list[dict[str, Any]]:
+async def list_imports(settings: Settings, practice: str) -> list[dict[str, Any]]:
     """Return a practice's imports, the newest first."""
     own = PastImport.practice_id == practice.removeprefix("pra_")
     order = PastImport.imported_at.desc(), PastImport.id.desc()

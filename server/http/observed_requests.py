@@ -18,7 +18,8 @@ from server.logs import REQUEST_LINE, REQUESTS
 
 # The first parts of this server's addresses. All others are one route.
 ROUTES = frozenset(
-    "graphql documents export ingest stripe portal sandbox graphiql livez readyz metrics".split()
+    "graphql documents export record ingest stripe portal sandbox graphiql livez readyz"
+    " metrics".split()
 )
 NAMED = {429: "rate_limited", CLIENT_CLOSED: "closed", 503: "unavailable"}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -40,7 +41,7 @@ class ObservedRequests:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        facts = RequestFacts(self.proxys_id(scope) or f"{self.prefix}-{next(self.numbers):x}")
+        facts = RequestFacts(self.id_of_proxy(scope) or f"{self.prefix}-{next(self.numbers):x}")
         began, status = time.perf_counter(), 500
         header = HEADER, facts.id.encode()
 
@@ -78,7 +79,7 @@ class ObservedRequests:
         parent = given[0].decode("latin-1") if is_trusted else None
         return TRACING.tracer.span("request", SpanKind.SERVER, {}, parent)
 
-    def proxys_id(self, scope: Scope) -> str | None:
+    def id_of_proxy(self, scope: Scope) -> str | None:
         """Return the id that a trusted proxy gave the request."""
         given = [value for name, value in scope["headers"] if name == HEADER]
         if len(given) != 1 or not ID.fullmatch(given[0]):

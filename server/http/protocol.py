@@ -77,8 +77,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """End the connection, after its current response if there is one.
 
-        A request whose body is on its way is answered too: most clients send the head and the body
-        in two packets. Only one whose body does not arrive is refused.
+        A request is answered too while its body is on its way: most clients send the head and the
+        body in two packets. It is refused if the body does not arrive.
         """
         super().shutdown()
         if self.stage is Stage.BODY:

@@ -14,6 +14,7 @@ import pytest
 
 from execution.pipeline import GraphQLService
 from planner import fallback_executor
+from server.http.observed_requests import ROUTES
 from server.logs import LogFormat
 from tests.support.document_links import link, made
 from tests.support.logs import captured_log
@@ -35,6 +36,13 @@ def lines_of(written: str) -> list[dict[str, Any]]:
     """Return the lines of requests."""
     found = [json.loads(line) for line in written.splitlines()]
     return [line for line in found if line.get("logger") == "portal.requests"]
+
+
+async def test_each_address_of_the_server_is_named(portal: Portal) -> None:
+    application: Any = portal.http._transport.app  # type: ignore[attr-defined]
+    served_there = {route.path[1:].partition("/")[0] for route in application.routes}
+    assert "record" in served_there
+    assert served_there - {""} <= ROUTES
 
 
 async def test_request_has_one_line(portal: Portal) -> None:

@@ -1,4 +1,4 @@
-"""A read replica that lags, stops or is promoted: who reads from it, and what they read.
+"""A read replica that lags, stops or is promoted: the server of each read.
 
 A name is changed without a new version of the practice, while the replica does not replay. So each
 answer tells by the name which server it came from.
