@@ -1,11 +1,13 @@
 """A server that is killed during POST /ingest: all records are entered or none, and then once."""
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+)
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,13 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Invoice, LedgerEntry, Payment
-from models.database import open_engine
+from tests.fault_injection.killable_server import killable_server, long_lived_portal
 from tests.support.books import assert_verified
-from tests.support.demo_server import PROJECT, free_port
-from tests.support.empty_databases import prepare
-from tests.support.portal import KEY, Portal
-from tests.support.processes import wait_for
+from tests.support.demo_server import free_port
 from tests.support.programs import Program
 
 pytestmark = pytest.mark.faults
+Server = AbstractContextManager["subprocess.Popen[str]"]
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # The server kills itself at a point of its first import.
 SERVER = """
@@ -55,38 +55,14 @@ RECORDS: list[dict[str, Any]] = [
 BODY = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
 
 
-@contextmanager
-def server(url: str, folder: Path, port: int, point: str) -> Iterator["subprocess.Popen[str]"]:
-    environment = {
-        **os.environ,
-        "DATABASE_URL": url,
-        "TOKEN_KEY": KEY,
-        "SANDBOX": "true",
-        "SANDBOX_FILE": str(folder / "sandbox.sqlite"),
-        "KILLED_AT": point,
-    }
-    command = [sys.executable, "-c", SERVER, "serve", "--port", str(port), "--no-access-log"]
-    with (
-        (folder / "server.txt").open("w") as told,
-        subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=told, stderr=told, text=True
-        ) as process,
-    ):
-        try:
-            wait_for(f"http://127.0.0.1:{port}")
-            yield process
-        finally:
-            process.kill()
+def server(url: str, folder: Path, port: int, point: str) -> Server:
+    return killable_server(url, folder, port, ("-c", SERVER), KILLED_AT=point)
 
 
 @asynccontextmanager
 async def filled(url: str) -> AsyncIterator[Program]:
     """Yield a program of a practice, with a long-lived token."""
-    await prepare(url)
-    async with open_engine(url) as engine:
-        portal = Portal(url, engine)
-        portal.clock.time = portal.clock.time.replace(year=2099)
-        await portal.fill()
+    async with long_lived_portal(url) as portal:
         yield await Program.of_new_practice(portal, 9_500)
 
 

@@ -1,11 +1,8 @@
 """Reads at full speed and a killed server: entries missing from the audit log."""
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +12,16 @@ from sqlalchemy import select
 
 from identity.tokens import Subject
 from models import READ_SCOPES, AccessEntry, Client
-from models.database import open_engine
 from models.ids import new_id
-from tests.support.demo_server import PROJECT, free_port
-from tests.support.empty_databases import prepare
-from tests.support.portal import KEY, Portal
-from tests.support.processes import wait_for
+from tests.fault_injection.killable_server import killable_server, long_lived_portal
+from tests.support.demo_server import free_port
+from tests.support.portal import Portal
 
 pytestmark = pytest.mark.faults
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 CLIENTS, AT_ONCE, CALLERS, MOST = 6_000, 20, 8, 500
 NODES = "query Nodes($ids: [ID!]!) { nodes(ids: $ids) { id } }"
-
-
-@contextmanager
-def server(url: str, folder: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
-    """Run a portal in a process of its own."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": url,
-        "TOKEN_KEY": KEY,
-        "SANDBOX": "true",
-        "SANDBOX_FILE": str(folder / "sandbox.sqlite"),
-    }
-    command = [sys.executable, "-m", "server", "serve", "--port", str(port), "--no-access-log"]
-    with (
-        (folder / "server.txt").open("w") as told,
-        subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=told, stderr=told, text=True
-        ) as process,
-    ):
-        try:
-            wait_for(f"http://127.0.0.1:{port}")
-            yield process
-        finally:
-            process.kill()
-
-
-@asynccontextmanager
-async def filled(url: str) -> AsyncIterator[Portal]:
-    """Yield a practice with long-lived tokens."""
-    await prepare(url)
-    async with open_engine(url) as engine:
-        portal = Portal(url, engine)
-        portal.clock.time = portal.clock.time.replace(year=2099)
-        await portal.fill()
-        yield portal
 
 
 async def all_recorded(portal: Portal) -> set[str]:
@@ -105,11 +65,11 @@ async def test_kill_loses_no_more_entries_than_may_be_queued(
     new_database: NewDatabase, tmp_path: Path
 ) -> None:
     port = free_port()
-    async with new_database() as url, filled(url) as portal:
+    async with new_database() as url, long_lived_portal(url) as portal:
         whole = Subject(portal.practice_id)
         tokens = [await portal.token(whole, scopes=READ_SCOPES) for _ in range(CALLERS)]
         ids = await clients(portal)
-        with server(url, tmp_path, port) as process:
+        with killable_server(url, tmp_path, port) as process:
             told = await answered(f"http://127.0.0.1:{port}", tokens, ids)
             process.kill()
         recorded = await all_recorded(portal)
@@ -120,11 +80,11 @@ async def test_kill_loses_no_more_entries_than_may_be_queued(
 
 async def test_stopped_server_writes_all_entries(new_database: NewDatabase, tmp_path: Path) -> None:
     port = free_port()
-    async with new_database() as url, filled(url) as portal:
+    async with new_database() as url, long_lived_portal(url) as portal:
         whole = Subject(portal.practice_id)
         tokens = [await portal.token(whole, scopes=READ_SCOPES) for _ in range(CALLERS)]
         ids = await clients(portal)
-        with server(url, tmp_path, port) as process:
+        with killable_server(url, tmp_path, port) as process:
             told = await answered(f"http://127.0.0.1:{port}", tokens, ids[:400])
             process.terminate()
             assert process.wait(30) is not None
