@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.many import NEVER
 from tests.support.demo_server import Demo
 
 PORTAL, SANDBOX = "portal.sqlite", "sandbox.sqlite"
@@ -48,7 +49,18 @@ def taken(demo: Demo, folder: Path) -> Snapshot:
     shutil.copy(home / "tokens.json", folder)
     for name in WAITING:
         copy_database(home / name, folder / name)
+    postpone_comparison(folder / PORTAL)
     return Snapshot(folder)
+
+
+def postpone_comparison(portal: Path) -> None:
+    """Let no daily comparison with Stripe run in a demo that is set back.
+
+    One that began before would compare the payments of Stripe then with the rows of now, find that
+    some are lost, and stop all payments.
+    """
+    with closing(sqlite3.connect(portal)) as conn, conn:
+        conn.execute("UPDATE practice SET compare_after = ?", (f"{NEVER:%Y-%m-%d %H:%M:%S.%f}",))
 
 
 def wait_until_idle(home: Path) -> None:
