@@ -539,6 +539,7 @@ LINKS: list[Link] = [
 ]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("row", "link"), LINKS, ids=map(name_of, LINKS))
 async def test_row_can_not_refer_to_another_practice(
     books: Books, row: type[Row], link: ForeignKeyConstraint

@@ -160,6 +160,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("change", CHANGES)
 async def test_responses_are_the_same_after(portal: Paying, change: str) -> None:
     await judge_change(portal, lambda: CHANGES[change](portal))

@@ -244,6 +244,7 @@ def keyed(row: dict[str, Any]) -> str:
     return repr({name: str(value) for name, value in row.items() if name != "version"})
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("seed", range(1, 5))
 async def test_history_in_memory_has_the_rows_of_its_transactions(
     shared_desk: EntryDesk, seed: int

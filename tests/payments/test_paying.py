@@ -293,6 +293,7 @@ async def test_lost_response_of_the_confirmation_is_not_a_failure(
         assert done["__typename"] == "PayProcessing"
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     "fault",
     [

@@ -154,6 +154,7 @@ async def test_without_a_difference_nothing_is_reported(portal: Paying) -> None:
     assert await whys(portal) == []
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
 async def test_planted_difference_is_reported(
     portal: Paying, plant: Callable[[Paying], Any]

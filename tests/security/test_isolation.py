@@ -40,7 +40,7 @@ DEEP = ("links of links", "cursors of others", "filters")
 CELLS = [(probe, sort) for probe in PROBES for sort in (STALE_SORTS if probe in DEEP else SORTS)]
 AT_LEAST = 3_000
 # One viewer in so many opens the documents, since each document is printed.
-EACH = shares.number(1, quick=24)
+EACH = shares.number(1, quick=48)
 # Owners on whose rows each kind of viewer has to have been tried.
 STRANGERS = {"other practice", "nowhere"}
 WHOSE = {

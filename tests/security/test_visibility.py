@@ -40,7 +40,7 @@ def statements(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> list[
     return made
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("who", WHO)
 async def test_every_table_is_restricted_to_the_viewers_practice(
     comparison: Comparison, statements: list[Select[Any]], who: str
