@@ -1,0 +1,1 @@
+"""Tests of connections, migrations, constraints and locks."""
