@@ -315,7 +315,8 @@ async def test_a_rule_that_does_not_hold_is_named(
     books: Paying, table: type[Row], values: dict[str, Any], subject: str
 ) -> None:
     (payment, *_) = [one for one in await books.all(Payment) if one.stripe_id]
-    (entry, *_) = [one for one in await books.all(LedgerEntry) if one.kind is EntryKind.CHARGE]
+    of_client = [one for one in await books.all(LedgerEntry) if one.client_id == payment.client_id]
+    (entry, *_) = [one for one in of_client if one.kind is EntryKind.CHARGE]
     on_invoice = table is Allocation or values["kind"] == "WRITE_OFF"
     row = {
         "practice_id": books.practice_id,

@@ -101,6 +101,8 @@ class Matrix:
         self.report = Report()
         # Probes that were made, by kind of viewer.
         self.made: set[tuple[str, str]] = set()
+        # Ids that were not tried since they would be written: argument, kind of viewer, owner.
+        self.left_out: set[tuple[str, str, str]] = set()
         # Cursors by the list's field and order.
         self.cursors: defaultdict[tuple[str, str], list[Cursor]] = defaultdict(list)
         self.bearers = Authenticator(reads, TokenKeys(KEY))

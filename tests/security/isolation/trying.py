@@ -95,7 +95,7 @@ async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
     ids, recorded = some(inside.matrix, payer), await record(inside)
     for what, one in (CHANGES | ENTRIES).items():
         nothing = await sent(inside, payer, one, nowhere(one.kind))
-        for id_, whose in tried_with(inside, payer, one, ids):
+        for id_, whose in tried_with(inside, payer, what, one, ids):
             await probe(inside, payer, (f"Mutation.{what}", whose), one, id_, nothing)
         await misnamed(inside, payer, what, one, ids)
     left = [str(one) for one in await inside.rows.differences()]
@@ -105,12 +105,18 @@ async def changes_of_everybody(inside: Inside, bearer: Bearer) -> None:
     inside.matrix.report.check(payer, "what is recorded", "everybody", wrong, [])
 
 
-def tried_with(inside: Inside, payer: Payer, change: Change, ids: list[Asked]) -> list[Asked]:
+def tried_with(
+    inside: Inside, payer: Payer, what: str, change: Change, ids: list[Asked]
+) -> list[Asked]:
     """Return the ids to try: without the scope of an entry only one of each owner."""
     asked = [*asked_of(inside, payer, change.kind, ids)]
     if change.scope is Scope.BILLING_WRITE and change.scope not in payer.bearer.scopes:
         return [*{whose: (id_, whose) for id_, whose in asked}.values()]
-    return [one for one in asked if not change.writes(payer, one[0])]
+    written = [one for one in asked if change.writes(payer, one[0])]
+    inside.matrix.left_out |= {
+        (f"Mutation.{what}", payer.bearer.sort, whose) for _, whose in written
+    }
+    return [one for one in asked if one not in written]
 
 
 async def probe(
