@@ -23,7 +23,7 @@ from identity.token_usage import TokenUsage
 from identity.tokens import IDLE, has_address, is_valid_token, is_well_formed
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token, ViewerKind
-from models.database import SERVER, Reads, Statement
+from models.database import SERVER, Reads, Statement, TransientError
 from models.literals import constant
 from models.request_facts import note_viewer
 from models.row import ID, Instant
@@ -55,6 +55,10 @@ class CachedSession:
     viewer: Viewer
 
 
+class ViewerChanged(TransientError):
+    """A request was prepared for the last known viewer of its token, who has changed since."""
+
+
 class Authenticator:
     """Looks up viewers by their tokens: in a statement of its own, or together with a read."""
 
@@ -72,6 +76,11 @@ class Authenticator:
 
     async def viewer(self, token: str, now: dt.datetime) -> Viewer | None:
         """Return the bearer of a token that is known, not revoked, not expired and not idle."""
+        session = await self.session(token, now)
+        return session.viewer if session else None
+
+    async def session(self, token: str, now: dt.datetime) -> CachedSession | None:
+        """Look up the bearer of a token, and cache the result."""
         if not is_well_formed(token):
             return None
         names, key = self.keys.hashes(token), digest(token)
@@ -85,7 +94,7 @@ class Authenticator:
         viewer = self.viewer_in_row(row, now)
         if name != names[0] and self.uses is not None:
             self.uses.replace_hash(viewer.practice_id, viewer.token_id, name, names[0])
-        return self.last.keep(key, CachedSession(name, row, viewer)).viewer
+        return self.last.keep(key, CachedSession(name, row, viewer))
 
     def cached_session(self, token: str) -> CachedSession | None:
         """Return the bearer found at the last look-up of the token, if cached."""
@@ -96,13 +105,13 @@ class Authenticator:
     ) -> Any:
         """Return the result of a statement, run together with the token's look-up.
 
-        Return None if the token is no longer valid or belongs to another viewer.
+        Raise ViewerChanged if the token is no longer valid, or if the viewer has other rights.
         """
         plan = self.again[session.viewer.kind]
         look_up = plan.sql, self.values(plan, [session.name], now)
         row = await self.reads.row_and_value(look_up, asked, session.viewer.caller)
         if row is None or row[:-1] != session.row:
-            return None
+            raise ViewerChanged("the viewer of the token has changed")
         self.viewer_in_row(session.row, now)
         return row[-1]
 

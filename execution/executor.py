@@ -1,7 +1,7 @@
 """A cache of plans, and the choice between a plan and the reference executor for each request."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -14,7 +14,14 @@ from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
 from execution.planning_thread import SHARE, PlanningThread
 from identity.viewer import Viewer
-from models.database import Caller, DatabaseBusy, Reads, StatementTooDeep, within_practice
+from models.database import (
+    Caller,
+    DatabaseBusy,
+    Reads,
+    Statement,
+    StatementTooDeep,
+    within_practice,
+)
 from models.measures import CACHE_LOOKUPS, MUTATIONS
 from planner import fallback_executor, literal_results, preflight
 from planner.cache import FairCache
@@ -39,6 +46,8 @@ from resolvers.request_context import RequestContext
 from resolvers.visibility import Visibility
 
 V = TypeVar("V")
+# Runs a statement, and returns its value.
+Read = Callable[[Statement], Awaitable[Any]]
 
 # Characters of SQL: about a thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
@@ -126,10 +135,12 @@ class Executor:
         viewer: Viewer,
         now: dt.datetime,
         mutation: MutationContext | None = None,
+        read: Read | None = None,
     ) -> Answer:
         """Return the response: the value of one statement, or the result of the reference executor.
 
         For a mutation, `mutation` is its context. All changes are made before the results are read.
+        `read` runs the statement of a query; the default is to run it for the viewer's caller.
         """
         variable_values = coerce_variables(self.schema._schema, operation, variables)
         if not isinstance(variable_values, VariableValues):
@@ -152,21 +163,22 @@ class Executor:
         ):
             return Answer(results, True)
         try:
+            read = read or partial(self.read_for, context.caller)
             bound_plan = await self.bind_plan(operation, variable_values, context)
-            text = (
-                await self.reads.value(bound_plan[0].sql, bound_plan[1], context.caller)
-                if bound_plan
-                else None
-            )
+            text = await read((bound_plan[0].sql, bound_plan[1])) if bound_plan else None
             if bound_plan and text is not None and NULL_VIOLATION not in text:
                 return Answer(
                     text.encode(), True, ExecutedPlan(bound_plan[0], variable_values.coerced)
                 )
-            return await self.answer_exactly(operation, variable_values, variables, context)
+            return await self.answer_exactly(operation, variable_values, variables, context, read)
         except (StatementTooDeep, RecursionError):
             return error_answer(
                 [graphql_error("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
             )
+
+    async def read_for(self, caller: Caller, statement: Statement) -> Any:
+        """Return the value of a statement that is run for this caller."""
+        return await self.reads.value(*statement, caller)
 
     def results_without_query(
         self, operation: Operation, variable_values: VariableValues, context: RequestContext
@@ -290,14 +302,13 @@ class Executor:
         variable_values: VariableValues,
         variables: Mapping[str, Any],
         context: RequestContext,
+        read: Read,
     ) -> Answer:
         """Return the reference executor's response. One statement reads all rows for it."""
         plan = await self.run_in_thread(
             context.caller, self.compile_exact, operation, variable_values, context
         )
-        text = (
-            await self.reads.value(plan.sql, plan.values(context), context.caller) if plan else None
-        )
+        text = await read((plan.sql, plan.values(context))) if plan else None
         return await self.run_in_thread(
             context.caller, self.run_fallback, operation, variables, text
         )

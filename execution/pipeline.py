@@ -16,7 +16,7 @@ from billing.payments.status import SANDBOX, Online
 from execution.anonymous import PLANS as STRANGERS_PLANS
 from execution.anonymous import SHARE as STRANGERS_SHARE
 from execution.anonymous import AnonymousRequests
-from execution.authentication import Authenticator, CachedSession
+from execution.authentication import Authenticator, CachedSession, ViewerChanged
 from execution.executor import Executor
 from execution.introspection import Introspection
 from execution.preparation import Preparation
@@ -30,6 +30,7 @@ from execution.refusal_events import (
     scopes_lacked,
 )
 from execution.request_cache import CachedRequest, RequestCache
+from execution.request_viewer import RequestViewer
 from execution.row_cost import RowCosts
 from execution.scopes import required_scopes, scopes_required
 from identity.sign_in.context import SignInContext
@@ -51,6 +52,8 @@ from resolvers.mutations.result import FindViewer, MutationContext
 
 # The root fields that the log names.
 MOST_ROOT_FIELDS = 5
+# How often a request is prepared if its viewer changes each time.
+ATTEMPTS = 3
 
 Reading = Callable[[], AbstractContextManager[None]]
 
@@ -107,23 +110,51 @@ class GraphQLService:
     async def answer(
         self,
         request: Request,
-        viewer: Viewer | None,
+        sender: RequestViewer | Viewer | None,
         now: dt.datetime,
         address_hash: str | None = None,
     ) -> Answer:
-        """Return the response to a viewer, or to a request without a token (None); `now` is UTC."""
-        with emitting_budget_refused(viewer, address_hash):
-            if viewer is None:
+        """Return the response to a viewer, or to a request without a token (None); `now` is UTC.
+
+        Raise UnknownToken if the viewer's token is not valid any more.
+        """
+        if sender is None:
+            with emitting_budget_refused(None, address_hash):
                 async with self.anonymous.place(address_hash):
                     answer = await self.answer_anonymously(request, now, address_hash)
-            else:
-                answer = await self.answer_to_viewer(request, viewer, now, address_hash)
-        emit_limit_refused(answer.errors, viewer, address_hash)
+            emit_limit_refused(answer.errors, None, address_hash)
+            return answer
+        if isinstance(sender, Viewer):
+            sender = RequestViewer(sender, self.executor.reads)
+        answer = await self.answer_verified(request, sender, now, address_hash)
+        emit_limit_refused(answer.errors, sender.viewer, address_hash)
         return answer
 
-    async def answer_to_viewer(
-        self, request: Request, viewer: Viewer, now: dt.datetime, address_hash: str | None
+    async def answer_verified(
+        self, request: Request, sender: RequestViewer, now: dt.datetime, address_hash: str | None
     ) -> Answer:
+        """Return the response to a viewer, prepared anew if the viewer turns out to have changed.
+
+        No response is returned before its viewer is verified.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                with emitting_budget_refused(sender.viewer, address_hash):
+                    answer = await self.answer_to_viewer(request, sender, now, address_hash)
+                    await sender.verify()
+                    return answer
+            except ViewerChanged as error:
+                changed = error
+        raise changed
+
+    async def answer_to_viewer(
+        self, request: Request, sender: RequestViewer, now: dt.datetime, address_hash: str | None
+    ) -> Answer:
+        """Return the response for the viewer as known so far.
+
+        Whatever changes or records anything is done after the viewer is verified.
+        """
+        viewer = sender.viewer
         prepared = await self.preparation.prepare(
             request.query, request.operation_name, request.variables, viewer
         )
@@ -134,6 +165,7 @@ class GraphQLService:
         if lacking := prepared.needed.lacking(
             self.schema._schema, operation, variables, viewer.scopes
         ):
+            await sender.verify()
             emit_scope_refused(lacking, viewer, address_hash)
             if self.read_audit:
                 refused_reads = scopes_lacked(self.reads_of(prepared, request.variables), lacking)
@@ -143,9 +175,17 @@ class GraphQLService:
         if costly := await self.row_costs.refuse(scans, viewer):
             return error_answer(costly)
         changes = prepared.operation.node.operation is OperationType.MUTATION
-        mutation = self.mutation_context(viewer, prepared, now, address_hash) if changes else None
-        with nullcontext() if changes else request.reading():
+        if changes:
+            await sender.verify()
+            mutation = self.mutation_context(viewer, prepared, now, address_hash)
             answer = await self.executor.answer(operation, variables, viewer, now, mutation)
+        else:
+            mutation = None
+            with request.reading():
+                answer = await self.executor.answer(
+                    operation, variables, viewer, now, read=sender.read
+                )
+                await sender.verify()
         reads = self.reads_of(prepared, request.variables) if answer.has_data else None
         if reads and mutation:
             reads = replace(reads, ids=reads.ids | mutation.read_ids)

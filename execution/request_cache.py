@@ -10,7 +10,7 @@ from typing import Any
 from weakref import ref
 
 from billing.money import currency_digits
-from execution.authentication import Authenticator, CachedSession
+from execution.authentication import Authenticator, CachedSession, ViewerChanged
 from execution.executor import Executor
 from execution.prepared_operation import PreparedOperation
 from execution.read_audit import RequestReads
@@ -90,7 +90,7 @@ class RequestCache:
             text = await self.authenticator.authenticate_with(
                 session, (planned.plan.sql, values), now
             )
-        except (FieldError, StatementTooDeep):
+        except (FieldError, StatementTooDeep, ViewerChanged):
             return None
         if text is None or NULL_VIOLATION in text:
             return None

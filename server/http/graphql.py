@@ -16,10 +16,11 @@ from billing.practices import PracticeMisconfigured
 from billing.security_events import TOKEN_REFUSED
 from execution import pipeline
 from execution.anonymous import Unauthenticated
-from execution.authentication import Authenticator, CachedSession
+from execution.authentication import Authenticator, CachedSession, ViewerChanged
 from execution.bounded_queue import QueueFull
 from execution.pipeline import GraphQLService, Reading
 from execution.read_audit import Unwritten
+from execution.request_viewer import RequestViewer, TokenViewer, UnknownToken
 from identity.viewer import Viewer
 from models.database import RateLimited, StatementTimeout, TransientError
 from models.lasting_errors import LastingErrors
@@ -76,13 +77,15 @@ class Endpoint:
 
     async def answer(self, request: Request) -> Response:
         check_media_types(request)
-        content, viewer = await self.receive_body(request)
+        content, sender = await self.receive_body(request)
         reading = partial(cancelled_on_disconnect, request.receive)
         graphql_request, now = replace(parse_body(content), reading=reading), self.now()
         try:
-            answer = await self.service.answer(graphql_request, viewer, now, self.address(request))
+            answer = await self.service.answer(graphql_request, sender, now, self.address(request))
         except Unauthenticated:
             raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…") from None
+        except UnknownToken:
+            raise self.refused_token(request) from None
         if not answer.has_data:
             # The older media type has the status 200 for it.
             note_code(str((answer.errors[0].extensions or {}).get("code", "REFUSED")))
@@ -90,24 +93,24 @@ class Endpoint:
 
     async def receive_body(
         self, request: Request, largest: int = MAX_BODY, large_bodies: LargeBodies | None = None
-    ) -> tuple[bytes, Viewer | None]:
-        """Return the request's body, and the bearer of its token at the time the body was complete.
+    ) -> tuple[bytes, RequestViewer | None]:
+        """Return the request's body, and the sender at the time the body was complete.
 
-        The token is looked up before more than a small body is read, and once more afterwards: the
-        sender decides how long reading takes.
+        The token is looked up before more than a small body is read. It is verified once more
+        afterwards, since the sender decides how long reading takes.
         """
         try:
             body = RequestBody(request)
             is_small = await body.read(STRANGERS_BODY)
-            viewer = await self.viewer(request, self.now())
             if not is_small:
+                viewer = await self.viewer(request, self.now())
                 if viewer is None:
                     raise bodies.TooLarge(STRANGERS_BODY)
                 with (large_bodies or self.large_bodies).room(viewer.token_id, body, largest):
                     if not await body.read(largest):
                         raise bodies.TooLarge(largest)
-                viewer = await self.viewer(request, self.now())
-            return body.decoded(largest if viewer else STRANGERS_BODY), viewer
+            sender = await self.sender(request, self.now())
+            return body.decoded(largest if sender else STRANGERS_BODY), sender
         except BodyRefused as reason:
             raise body_error(reason) from None
 
@@ -127,18 +130,38 @@ class Endpoint:
         return self.address_hash(request.client.host) if request.client else None
 
     async def viewer(self, request: Request, now: dt.datetime) -> Viewer | None:
-        """Return the bearer of the request's token, or None without a token."""
+        """Return the verified bearer of the request's token, or None without a token."""
+        return await self.verified(request, await self.sender(request, now))
+
+    async def verified(self, request: Request, sender: RequestViewer | None) -> Viewer | None:
+        """Return the viewer of a sender for whom nothing was prepared, after a look-up."""
+        if sender is None:
+            return None
+        try:
+            await sender.verify()
+        except ViewerChanged:
+            pass
+        except UnknownToken:
+            raise self.refused_token(request) from None
+        return sender.viewer
+
+    async def sender(self, request: Request, now: dt.datetime) -> RequestViewer | None:
+        """Return the last known bearer of the request's token, or None without a token."""
         header = request.headers.get("authorization")
         if header is None:
             return None
         scheme, _, token = header.partition(" ")
-        viewer = None
-        if scheme.lower() == "bearer":
-            viewer = await self.authenticator.viewer(token.strip(), now)
-        if viewer is None:
-            TOKEN_REFUSED.emit(address=self.address(request))
-            raise unauthenticated_error("the token is unknown, expired or revoked", invalid=True)
-        return viewer
+        if scheme.lower() != "bearer":
+            raise self.refused_token(request)
+        try:
+            return await TokenViewer.of(self.authenticator, token.strip(), now)
+        except UnknownToken:
+            raise self.refused_token(request) from None
+
+    def refused_token(self, request: Request) -> HTTPError:
+        """Report a token that is not valid, and return the error for it."""
+        TOKEN_REFUSED.emit(address=self.address(request))
+        return unauthenticated_error("the token is unknown, expired or revoked", invalid=True)
 
 
 async def answer_or_error(

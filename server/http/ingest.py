@@ -100,7 +100,8 @@ class Ingest:
         if type_ != NDJSON or not media_types.is_utf_8(parameters):
             raise unsupported(f"send Content-Type: {NDJSON}")
         wanted = IngestParameters.of(request.query_params)
-        content, viewer = await self.endpoint.receive_body(request, LARGEST, self.large_bodies)
+        content, sender = await self.endpoint.receive_body(request, LARGEST, self.large_bodies)
+        viewer = await self.endpoint.verified(request, sender)
         if viewer is None:
             raise unauthenticated_error("a token is needed: Authorization: Bearer cbp_…")
         if Scope.BILLING_WRITE not in viewer.scopes:

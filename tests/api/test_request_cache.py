@@ -393,7 +393,7 @@ async def test_statement_timeout_gets_503_on_the_short_path(
     assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
-async def test_statement_too_deep_falls_back_to_the_full_path(
+async def test_statement_too_deep_is_refused_after_the_token_is_looked_up(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await portal.token()
@@ -403,7 +403,10 @@ async def test_statement_too_deep_falls_back_to_the_full_path(
         raise StatementTooDeep
 
     monkeypatch.setattr("execution.authentication.Authenticator.authenticate_with", too_deep)
-    assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
+    (error,) = (await sent(portal, token)).json()["errors"]
+    assert error["extensions"]["code"] == "TOO_DEEP"
+    await change(portal, update(Token).values(revoked_at=portal.clock()))
+    assert (await sent(portal, token)).status_code == 401
 
 
 async def test_mutation_never_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:

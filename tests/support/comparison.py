@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from graphql import get_operation_ast, parse
@@ -158,11 +159,11 @@ class Comparison:
         )
         if not isinstance(variable_values, VariableValues):
             return Answered.of(json.loads(error_answer(variable_values).body))
-        context = RequestContext(
-            self.viewers[case.who], NOW, variable_values.coerced, signer=SIGNER
-        )
+        viewer = self.viewers[case.who]
+        context = RequestContext(viewer, NOW, variable_values.coerced, signer=SIGNER)
+        read = partial(self.plans.read_for, viewer.caller)
         answer = await Executor.answer_exactly(
-            self.plans, prepared.operation, variable_values, case.variables, context
+            self.plans, prepared.operation, variable_values, case.variables, context, read
         )
         return Answered.of(json.loads(answer.body))
 
