@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import FieldNode
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -24,6 +23,7 @@ from billing.audit_log import Actor, Entry
 from billing.background import wait_for_event
 from billing.security_events import SIGHT_REFUSED
 from execution.read_owners import OWN, Question, ReadOwners
+from execution.selected_fields import SelectedField
 from identity.viewer import Viewer
 from identity.viewer_events import viewer_event_fields
 from models import AccessAction, ActorKind
@@ -63,8 +63,8 @@ class ReadScope:
 
     name: str | None
     fields: tuple[str, ...]
-    by_id: tuple[tuple[str, FieldNode], ...] = ()
-    practice_wide: tuple[tuple[str, FieldNode], ...] = ()
+    by_id: tuple[SelectedField, ...] = ()
+    practice_wide: tuple[SelectedField, ...] = ()
     lists_own_clients: bool = False
 
 

@@ -1,57 +1,42 @@
 """The personal data that an operation reads, for the audit log."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from graphql import FieldNode, GraphQLError, GraphQLSchema, get_argument_values
+from graphql import GraphQLNamedType, GraphQLSchema
 from graphql.execution.values import VariableValues
 
-from execution import scopes
 from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
-from execution.scopes import fields_of
+from execution.selected_fields import SelectedField, selected_fields
 from planner.operation import Operation, coerce_variables
+from resolvers.field_facts import ReadAudit, scopes_of_type
 
-# Types with personal data: those that need a scope.
-PERSONAL = frozenset(scopes.TYPES)
-# Lists and sums over all clients that the viewer has access to.
-WIDE = frozenset(
-    {
-        *("Query.clients", "Practice.invoices", "Practice.payments", "Practice.ledger"),
-        *("Practice.sessions", "Practice.statements", "Practice.superbills", "Practice.receipts"),
-        *("Practice.revenue", "Practice.aging"),
-    }
-)
-# Fields with arguments that name the objects read. The objects that a mutation names count as read,
-# even if nothing is changed.
-BY_ID = frozenset(
-    {
-        *("Query.client", "Query.node", "Query.nodes"),
-        *(name for name in scopes.FIELDS if name.startswith("Mutation.")),
-    }
-)
-# The clients that a viewer has access to.
-OWN = "Viewer.clients"
+BY_ID = (ReadAudit.BY_ID, ReadAudit.BY_ID_OR_SOLE_CLIENT)
 # Maximum characters of an operation's name, of a text in arguments, and of all arguments.
 LONGEST_NAME, LONGEST_TEXT, LONGEST_ARGUMENTS = 200, 200, 10_000
 
 
 def read_scope(schema: GraphQLSchema, operation: Operation) -> ReadScope | None:
     """Return the read scope of an operation, or None if it reads no personal data."""
-    asked = list(fields_of(schema, operation))
-    coordinates = {coordinate for coordinate, _ in asked}
-    personal = {one for one in coordinates if one.partition(".")[0] in PERSONAL}
+    selected = list(selected_fields(schema, operation))
+    personal = {one.coordinate for one in selected if is_personal(one.type)}
     # A list or an id alone already reveals that an object exists.
-    ways = coordinates & (BY_ID | WIDE)
+    ways = [one for one in selected if one.facts.audit]
     if not personal and not ways:
         return None
     return ReadScope(
         operation_name(operation),
-        tuple(sorted(personal or ways)),
-        by_id=tuple(field for field in asked if field[0] in BY_ID),
-        practice_wide=tuple(field for field in asked if field[0] in WIDE),
-        lists_own_clients=OWN in coordinates,
+        tuple(sorted(personal or {one.coordinate for one in ways})),
+        by_id=tuple(one for one in ways if one.facts.audit in BY_ID),
+        practice_wide=tuple(one for one in ways if one.facts.audit is ReadAudit.PRACTICE_WIDE),
+        lists_own_clients=any(one.facts.audit is ReadAudit.OWN_CLIENTS for one in ways),
     )
+
+
+def is_personal(type_: GraphQLNamedType) -> bool:
+    """Return whether a type has personal data: whether it needs a scope."""
+    return bool(scopes_of_type(type_))
 
 
 def operation_name(operation: Operation) -> str | None:
@@ -73,13 +58,13 @@ def reads_of(
             scope.name, scope.fields, of_all=scope.lists_own_clients or not scope.by_id
         )
     ids, of_sole = set[str](), False
-    for coordinate, arguments in arguments_of(schema, scope.by_id, variable_values):
+    for selected, arguments in accepted(scope.by_id, variable_values):
         named = set(ids_among(arguments))
         ids |= named
-        of_sole |= not named and means_sole_client(coordinate, arguments)
+        of_sole |= not named and means_sole_client(selected, arguments)
     wide: dict[str, list[Any]] = {}
-    for coordinate, arguments in arguments_of(schema, scope.practice_wide, variable_values):
-        wide.setdefault(coordinate, []).append(shorten(arguments))
+    for selected, arguments in accepted(scope.practice_wide, variable_values):
+        wide.setdefault(selected.coordinate, []).append(shorten(arguments))
     return RequestReads(
         scope.name,
         scope.fields,
@@ -90,26 +75,20 @@ def reads_of(
     )
 
 
-def means_sole_client(coordinate: str, arguments: Mapping[str, Any]) -> bool:
+def means_sole_client(selected: SelectedField, arguments: Mapping[str, Any]) -> bool:
     """Return whether a field without an id refers to the viewer's only client."""
-    if coordinate == "Query.client":
-        return arguments.get("id") is None
-    return coordinate not in ("Query.node", "Query.nodes")
+    is_optional = selected.facts.audit is ReadAudit.BY_ID_OR_SOLE_CLIENT
+    return is_optional and arguments.get("id") is None
 
 
-def arguments_of(
-    schema: GraphQLSchema,
-    fields: tuple[tuple[str, FieldNode], ...],
-    variable_values: VariableValues,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the arguments of fields, except those that execution will refuse."""
-    for coordinate, node in fields:
-        type_name, _, name = coordinate.partition(".")
-        type_: Any = schema.type_map[type_name]
-        try:
-            yield coordinate, get_argument_values(type_.fields[name], node, variable_values)
-        except GraphQLError:
-            continue
+def accepted(
+    fields: Iterable[SelectedField], variable_values: VariableValues
+) -> Iterator[tuple[SelectedField, Mapping[str, Any]]]:
+    """Yield fields with their arguments, except those that execution will refuse."""
+    for selected in fields:
+        arguments = selected.arguments(variable_values)
+        if arguments is not None:
+            yield selected, arguments
 
 
 def ids_among(value: Any) -> Iterator[str]:

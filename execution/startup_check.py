@@ -1,7 +1,8 @@
 """A check at start-up: every field of the schema is planned once for each kind of viewer.
 
-A field without a source, a field that promises more than its column holds, or a table read without
-its visibility predicate stops the server before the first request.
+A field without a source, a field for which no scopes are stated, a field that promises more than
+its column holds, or a table read without its visibility predicate stops the server before the first
+request.
 """
 
 import uuid
@@ -19,6 +20,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
+from execution.scopes import fields_without_scopes
 from models import ViewerKind
 from planner.compiler import Outcomes, Planner
 from planner.selection import Selection
@@ -37,6 +39,8 @@ def check_schema(schema: strawberry.Schema, *, lateral: bool) -> None:
     core = schema._schema
     root = core.query_type
     assert root is not None
+    if unstated := list(fields_without_scopes(core)):
+        raise TypeError(f"no scopes are stated for {', '.join(unstated)}")
     for kind in ViewerKind:
         plan(schema, kind, " ".join(everything(root, set())), lateral=lateral)
         for type_, field in outcomes(core).items():

@@ -1,25 +1,20 @@
 """Relay connections for any node type, and the arguments that all connections share."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, Unpack
 
 import strawberry
 
+from graph.fields import field
 from planner.pagination import EdgeRow, Page
-from planner.sources import (
-    MAX_SIZE,
-    ConnectionField,
-    ConnectionItems,
-    Embedded,
-    RowsOf,
-    Value,
-    field,
-)
+from planner.sources import MAX_SIZE, ConnectionField, ConnectionItems, Embedded, RowsOf, Value
+from resolvers.field_facts import NO_SCOPE, StatedFacts, needs
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     has_next_page: bool = field(
@@ -33,18 +28,22 @@ class PageInfo:
     start_cursor: str | None = field(
         Value[Page](lambda page: page.start),
         description="The cursor of the first item; null if the page is empty.",
+        scopes=NO_SCOPE,
     )
     end_cursor: str | None = field(
         Value[Page](lambda page: page.end),
         description="The cursor of the last item; null if the page is empty.",
+        scopes=NO_SCOPE,
     )
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="An item of a list, with its cursor.")
 class Edge(Generic[T]):
     cursor: str = field(
         Value[EdgeRow](lambda edge: edge.cursor),
         description="A value for `after` and `before`; valid for this list in this order.",
+        scopes=NO_SCOPE,
     )
     node: T = field(Embedded[EdgeRow](lambda edge: edge.row), description="The item.")
 
@@ -57,6 +56,7 @@ PAGE = (
 )
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description=PAGE)
 class Connection(Generic[T]):
     edges: list[Edge[T]] = field(
@@ -98,8 +98,9 @@ def connection(
     filters: Mapping[str, Any] | None = None,
     most: int = MAX_SIZE,
     tells_start: bool = False,
+    **facts: Unpack[StatedFacts],
 ) -> Any:
     """Return a field with the pages of a list. `filters` are the types of its other arguments."""
     source = ConnectionField(rows, most=most, tells_start=tells_start)
     arguments = {**(filters or {}), **PAGE_ARGUMENTS}
-    return field(source, description=description, arguments=arguments)
+    return field(source, description=description, arguments=arguments, **facts)

@@ -1,10 +1,12 @@
 """Objects that can be queried by id."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import strawberry
 
-from planner.sources import Value, field
+from graph.fields import field
+from planner.sources import Value
+from resolvers.field_facts import StatedFacts
 from resolvers.ids import api_id
 
 
@@ -15,6 +17,7 @@ class Node:
     )
 
 
-def identity(kind: str) -> Any:
+def identity(kind: str, **facts: Unpack[StatedFacts]) -> Any:
     """Return the field `id` of a type; `kind` is the prefix of the type's ids."""
-    return field(Value(api_id(kind)), description=f"An opaque id with the prefix `{kind}_`.")
+    description = f"An opaque id with the prefix `{kind}_`."
+    return field(Value(api_id(kind)), description=description, **facts)

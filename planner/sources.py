@@ -1,4 +1,4 @@
-"""Sources of fields: metadata on Strawberry fields that the planner reads.
+"""Sources of fields: metadata on Strawberry fields (`KEY`) that the planner reads.
 
 A *row* is the object that fields of a type are read from: the alias of a table, or a Python object
 with the table's columns as `c`. Each source is generic over the class of this row, so that mypy
@@ -8,22 +8,16 @@ finds a wrong column: `Value[RowOf[Invoice]](lambda invoice: invoice.c.due_on)`.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from inspect import Parameter, Signature
-from typing import Any, Concatenate, Generic, NoReturn, TypeVar, get_args
+from typing import Any, Concatenate, Generic, TypeVar
 
-import strawberry
 from graphql import GraphQLField
 from sqlalchemy import ColumnElement, FromClause, Select, SQLColumnExpression
-from sqlalchemy.orm import InstrumentedAttribute
 
-from models.row import Instant
 from planner.json_text import NotNull
-from planner.sql_text import rfc3339
 
 KEY = "source"
 MAX_SIZE = 100
 
-T = TypeVar("T")
 # The class of the row that a field is read from.
 R = TypeVar("R", contravariant=True)
 
@@ -210,59 +204,6 @@ Source = (
     | NodesByIds
     | MutationField
 )
-
-
-def field(
-    source: Source,
-    *,
-    description: str | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    defaults: Mapping[str, Any] | None = None,
-) -> Any:
-    """Return a Strawberry field that the planner reads from the source.
-
-    `arguments` are the types of the field's arguments. An argument may be omitted if it has a
-    default, or if its type has null.
-    """
-    resolver: Any = declare(arguments, defaults or {}) if arguments else None
-    return strawberry.field(resolver=resolver, metadata={KEY: source}, description=description)
-
-
-def declare(arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return a function with these arguments for Strawberry, which reads its signature alone."""
-
-    def resolver(self: object, **_: object) -> NoReturn:
-        raise NotImplementedError
-
-    parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
-    for name, type_ in arguments.items():
-        default = defaults.get(name, None if has_null(type_) else Parameter.empty)
-        parameters.append(
-            Parameter(name, Parameter.KEYWORD_ONLY, annotation=type_, default=default)
-        )
-    resolver.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    return resolver
-
-
-def has_null(type_: Any) -> bool:
-    """Return whether an annotated type has null."""
-    return type(None) in get_args(get_args(type_)[0])
-
-
-def column(attribute: InstrumentedAttribute[T], description: str) -> T:
-    """Return a Strawberry field that reads a column of the row.
-
-    The column is given as the attribute of the row's class. For mypy the field has the column's
-    type, so that the annotation of a field has to agree with it.
-    """
-    name, is_time = attribute.key, isinstance(attribute.type, Instant)
-
-    def read(row: Any) -> ColumnElement[Any]:
-        value: ColumnElement[Any] = row.c[name]
-        return rfc3339(value) if is_time else value
-
-    found: T = field(Value(read), description=description)
-    return found
 
 
 def source_of(definition: GraphQLField) -> Source | None:

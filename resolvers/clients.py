@@ -2,7 +2,7 @@
 
 import datetime as dt
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,6 +187,17 @@ def clients(
 
     order = (key(table), table.c.id)
     return Rows(table, where, order, descending, name, row, row.subqueries, place)
+
+
+def is_searched(arguments: Mapping[str, Any]) -> bool:
+    """Return whether the arguments of `clients` find clients by their names."""
+    return arguments.get("search") is not None
+
+
+def is_sorted_by_name(arguments: Mapping[str, Any]) -> bool:
+    """Return whether the order reveals the name that comes first. It does by default."""
+    order = arguments.get("orderBy")
+    return order is None or order["field"] is ClientOrderField.NAME
 
 
 SortKey = Callable[[TableAlias[Client]], SQLColumnExpression[Any]]

@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from billing.errors import ErrorCode
+from graph.fields import field
 from graph.mutations.payment_results import (
     CardUnusable,
     InvalidInput,
@@ -21,13 +22,15 @@ from graph.types.client import Client
 from graph.types.payment_method import PaymentMethod
 from models import DeclineReason
 from planner.outcome import OutcomeRow
-from planner.sources import ToOne, Value, field
+from planner.sources import ToOne, Value
 from resolvers import clients, online_payments, payment_methods
+from resolvers.field_facts import NO_SCOPE, needs
 
 card = field(ToOne(payment_methods.of_outcome), description="The current state of the card.")
 client = field(ToOne(clients.of_result), description="The client, with the current cards.")
 
 
+@needs(NO_SCOPE)
 @strawberry.type(
     description="The form can be shown. After Stripe.js has confirmed it, call `addCard`. A client"
     " may have three open forms at a time: another one closes the oldest, and `addCard` for the"
@@ -37,16 +40,21 @@ class CardPrepared:
     setup_intent_id: str = field(
         Value[OutcomeRow](lambda outcome: outcome.text("setup_intent_id")),
         description="The value to pass to `addCard`.",
+        scopes=NO_SCOPE,
     )
     client_secret: str = field(
         Value[OutcomeRow](lambda outcome: outcome.text("client_secret")),
         description="The secret for Stripe.js: `stripe.confirmSetup({elements, clientSecret})`.",
+        scopes=NO_SCOPE,
     )
     publishable_key: str = field(
-        Value(online_payments.page_key), description="The key to initialize Stripe.js with."
+        Value(online_payments.page_key),
+        description="The key to initialize Stripe.js with.",
+        scopes=NO_SCOPE,
     )
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The card is on file.")
 class CardAdded:
     payment_method: PaymentMethod = card
@@ -68,12 +76,14 @@ class CardRefused(UserError):
     path: list[str] | None = path
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The card is the Default Card.")
 class DefaultMade:
     payment_method: PaymentMethod = card
     client: Client = client
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The card is no longer on file.")
 class CardRemoved:
     client: Client = client

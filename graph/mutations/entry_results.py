@@ -6,6 +6,7 @@ import strawberry
 
 from billing.entry.rows import EntryChange
 from billing.errors import ErrorCode
+from graph.fields import field
 from graph.mutations.payment_results import (
     InvalidInput,
     NotFound,
@@ -22,8 +23,9 @@ from graph.types.payment import Payment
 from graph.types.statement import Statement
 from graph.types.superbill import Superbill
 from planner.outcome import OutcomeRow
-from planner.sources import ToOne, Value, field
+from planner.sources import ToOne, Value
 from resolvers import clients, invoices, sessions, statements, superbills
+from resolvers.field_facts import NO_SCOPE, needs
 
 MORE = " More members may be added."
 
@@ -35,6 +37,7 @@ client = field(ToOne(clients.of_result), description="The client, after the entr
 invoice = field(ToOne(invoices.of_outcome), description="The invoice, after the entry.")
 
 
+@needs(NO_SCOPE)
 @strawberry.interface(
     description="An entry of the practice: made now, or before from the same record."
 )

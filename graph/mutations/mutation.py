@@ -4,6 +4,7 @@ signing in.
 
 import strawberry
 
+from graph.fields import field
 from graph.mutations.card_results import (
     AddCardResult,
     MakeDefaultResult,
@@ -35,7 +36,7 @@ from graph.mutations.sign_in_results import (
     SignOutPayload,
     SwitchViewerResult,
 )
-from planner.sources import field
+from resolvers.field_facts import BILLING, NO_SCOPE
 from resolvers.mutations import cards, payments
 from resolvers.mutations import sign_in as sign_in_mutations
 from resolvers.mutations.field import PortalMutation
@@ -53,6 +54,7 @@ class Mutation(EntryMutation):
         moves_money=True,
         description="Pay the balance, or one invoice. Requests with the same key are charged once;"
         " after a decline, generate a new key.",
+        scopes=BILLING,
     )
 
     refresh_payment: PayResult | None = mutation(
@@ -61,6 +63,7 @@ class Mutation(EntryMutation):
         "The payment to refresh.",
         description="Get the current state of a payment, after the cardholder has confirmed it or"
         " when the response was lost.",
+        scopes=BILLING,
     )
 
     cancel_payment: PayResult | None = mutation(
@@ -69,6 +72,7 @@ class Mutation(EntryMutation):
         "The payment to cancel.",
         description="Cancel a payment that waits for the cardholder. If the money has already"
         " moved, the payment succeeds.",
+        scopes=BILLING,
     )
 
     prepare_card: PrepareCardResult | None = mutation(
@@ -77,6 +81,7 @@ class Mutation(EntryMutation):
         "The client that the card is for.",
         description="Start saving a card on file: returns the values that Stripe.js needs to show"
         " its form.",
+        scopes=BILLING,
     )
 
     add_card: AddCardResult | None = mutation(
@@ -85,6 +90,7 @@ class Mutation(EntryMutation):
         "The card to save.",
         description="Save the card that Stripe.js has confirmed. A card that is already on file is"
         " updated instead of saved twice. Sending the same input again gets the same response.",
+        scopes=BILLING,
     )
 
     make_default: MakeDefaultResult | None = mutation(
@@ -92,6 +98,7 @@ class Mutation(EntryMutation):
         MakeDefaultInput,
         "The next Default Card.",
         description="Make a card on file the Default Card. There is always exactly one.",
+        scopes=BILLING,
     )
 
     remove_card: RemoveCardResult | None = mutation(
@@ -100,6 +107,7 @@ class Mutation(EntryMutation):
         "The card to remove.",
         description="Remove a card from file, if the practice lets clients do so. While there are"
         " other cards, the Default Card needs a replacement.",
+        scopes=BILLING,
     )
 
     # -- signing in --------------------------------------------------------------------------------
@@ -113,6 +121,7 @@ class Mutation(EntryMutation):
         " an unknown address. If a practice knows the address, a mail is sent to it, with a link"
         " and a code for each such practice. An address gets up to four mails at once, then one"
         " per lifetime of a link (`SIGN_IN_MINUTES`).",
+        scopes=NO_SCOPE,
     )
 
     sign_in: SignInResult | None = mutation(
@@ -124,6 +133,7 @@ class Mutation(EntryMutation):
         description="Sign in with the link of a mail, in the browser that requested it. A link"
         " works once; within a minute, the same secret and nonce get the same response again, in"
         " case it was lost. Needs no token. Must be the only field of its operation.",
+        scopes=NO_SCOPE,
     )
 
     sign_in_with_code: SignInWithCodeResult | None = mutation(
@@ -135,6 +145,7 @@ class Mutation(EntryMutation):
         description="Sign in with the code of a mail, in the page that requested this mail; the"
         " mail may be read on another device. A request allows five attempts, and an address ten,"
         " then one a day. Needs no token. Must be the only field of its operation.",
+        scopes=NO_SCOPE,
     )
 
     switch_viewer: SwitchViewerResult | None = mutation(
@@ -145,11 +156,13 @@ class Mutation(EntryMutation):
         description="Continue the sign-in as another person with the same e-mail address in this"
         " practice: for example, a mother may be a client herself and the guardian of another"
         " client. The token stays the same. Must be the only field of its operation.",
+        scopes=NO_SCOPE,
     )
 
     sign_out: SignOutPayload | None = field(
         PortalMutation(sign_in_mutations.sign_out),
         description="End the sign-in of this request: its token stops working.",
+        scopes=NO_SCOPE,
     )
 
     revoke_sign_in: RevokeSignInResult | None = mutation(
@@ -157,4 +170,5 @@ class Mutation(EntryMutation):
         RevokeSignInInput,
         "The sign-in to end.",
         description="End one of the viewer's own sign-ins: its token stops working everywhere.",
+        scopes=NO_SCOPE,
     )

@@ -7,13 +7,15 @@ import strawberry
 from sqlalchemy import BigInteger
 
 from billing.errors import ErrorCode
+from graph.fields import field
 from graph.types.client import Client
 from graph.types.money import Money
 from graph.types.payment import Payment
 from models import DeclineReason
 from planner.outcome import OutcomeRow
-from planner.sources import Embedded, ToOne, Value, field
+from planner.sources import Embedded, ToOne, Value
 from resolvers import clients, payments
+from resolvers.field_facts import BILLING, NO_SCOPE, needs
 from resolvers.money import Amount
 
 payment = field(ToOne(payments.of_outcome), description="The current state of the payment.")
@@ -24,11 +26,13 @@ code = field(
 message = field(
     Value[OutcomeRow](lambda outcome: outcome.text("message")),
     description="The reason in words, for a person.",
+    scopes=NO_SCOPE,
 )
 path = field(
     Value[OutcomeRow](lambda outcome: outcome.text("path")),
     description="The path to the invalid input field, beginning with `input`; null if the refusal"
     " is not about a field.",
+    scopes=NO_SCOPE,
 )
 
 
@@ -39,6 +43,7 @@ def amount_field(name: str, description: str) -> Any:
     )
 
 
+@needs(NO_SCOPE)
 @strawberry.interface(
     description="A refusal: nothing was started. Always select `... on UserError`."
 )
@@ -48,6 +53,7 @@ class UserError:
     path: list[str] | None = path
 
 
+@needs(NO_SCOPE)
 @strawberry.interface(description="The outcome of a payment that was started.")
 class PaymentOutcome:
     payment: Payment = payment
@@ -67,6 +73,7 @@ class PayRequiresAction(PaymentOutcome):
     client_secret: str = field(
         Value[OutcomeRow](lambda outcome: outcome.text("client_secret")),
         description="The secret for Stripe.js: `stripe.handleNextAction({clientSecret})`.",
+        scopes=NO_SCOPE,
     )
 
 
@@ -106,6 +113,7 @@ class CardDeclined(PaymentOutcome, UserError):
     path: list[str] | None = path
 
 
+@needs(BILLING)
 @strawberry.type(
     description="The payable amount differs from the amount that the page showed; nothing was"
     " charged."

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from billing.errors import ErrorCode
+from graph.fields import field
 from graph.mutations.payment_results import (
     InvalidInput,
     NotFound,
@@ -17,12 +18,14 @@ from graph.mutations.payment_results import (
 )
 from graph.types.query import Viewer
 from planner.outcome import OutcomeRow
-from planner.sources import ToOne, Value, field
+from planner.sources import ToOne, Value
 from resolvers import viewer_fields
+from resolvers.field_facts import NO_SCOPE, needs
 
 viewer = field(ToOne(viewer_fields.viewer), description="The authenticated viewer.")
 
 
+@needs(NO_SCOPE)
 @strawberry.type(
     description="The result of `requestSignInLink`. It is the same for every address, known or not."
 )
@@ -31,6 +34,7 @@ class RequestSignInLinkPayload:
         Value[OutcomeRow](lambda outcome: outcome.text("nonce")),
         description="A value to keep in this browser. The link and the code of the mail only work"
         " together with it.",
+        scopes=NO_SCOPE,
     )
     expires_at: dt.datetime = field(
         Value[OutcomeRow](lambda outcome: outcome.text("expires_at")),
@@ -44,12 +48,14 @@ class RequestSignInLinkPayload:
     )
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The sign-in succeeded.")
 class SignedIn:
     token: str = field(
         Value[OutcomeRow](lambda outcome: outcome.text("token")),
         description="The token to send as `Authorization: Bearer …`. It expires after 15 minutes"
         " without a request, and after 12 hours at the latest.",
+        scopes=NO_SCOPE,
     )
     expires_at: dt.datetime = field(
         Value[OutcomeRow](lambda outcome: outcome.text("expires_at")),
@@ -83,6 +89,7 @@ class SignInCodeInvalid(UserError):
     path: list[str] | None = path
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The result of `signOut`.")
 class SignOutPayload:
     signed_out: bool = field(
@@ -92,11 +99,13 @@ class SignOutPayload:
     )
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The sign-in has ended.")
 class SignInRevoked:
     viewer: Viewer = viewer
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The sign-in continues as another person.")
 class ViewerSwitched:
     viewer: Viewer = viewer

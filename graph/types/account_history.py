@@ -6,16 +6,19 @@ import strawberry
 
 from billing.ledger.history import HistoryStatus
 from graph.connections import PAGE, Connection
+from graph.fields import field
 from graph.node import Node, identity
 from graph.types.invoice import Invoice, Session, invoice, session
 from graph.types.money import Money
 from graph.types.payment import LazyClient, Payment, client, payment
 from models import EntryKind
-from planner.sources import Embedded, Value, field
+from planner.sources import Embedded, Value
 from resolvers.account_history import HistoryRow
+from resolvers.field_facts import BILLING, PHI, needs
 from resolvers.money import Amount
 
 
+@needs(BILLING)
 @strawberry.type(description="A movement of the account, or a session that is not invoiced yet.")
 class AccountHistoryEntry(Node):
     id: strawberry.ID = identity("aht")
@@ -44,6 +47,7 @@ class AccountHistoryEntry(Node):
     description: str = field(
         Value[HistoryRow](lambda entry: entry.c.description),
         description="A description of the entry.",
+        scopes=PHI,
     )
     amount: Money = field(
         Embedded[HistoryRow](lambda entry: Amount(entry.c.amount_minor)),

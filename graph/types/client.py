@@ -8,6 +8,7 @@ import strawberry
 import models
 from billing.ledger.balance import BalanceTermKind, PermissionReason
 from graph.connections import Connection, connection
+from graph.fields import column, field
 from graph.mutations.inputs import DateRange
 from graph.node import Node, identity
 from graph.types.access_log import AccessLogEntry
@@ -28,28 +29,22 @@ from graph.types.practice import (
     Statuses,
     practice,
 )
-from graph.types.provider import Address, Clinician, address, clinician
+from graph.types.provider import Address, Clinician, address_field, clinician
 from graph.types.statement import Statement
 from graph.types.superbill import Superbill
 from models import EntryKind
-from planner.sources import (
-    Embedded,
-    EmbeddedList,
-    ToMany,
-    ToOne,
-    Value,
-    column,
-    field,
-)
+from planner.sources import Embedded, EmbeddedList, ToMany, ToOne, Value
 from resolvers import access_log as access_log_rows
 from resolvers import account_history as account_history_rows
 from resolvers import balances, clients, invoices, payments, superbills
 from resolvers import payment_methods as payment_method_rows
 from resolvers import statements as statement_rows
+from resolvers.field_facts import BILLING, PHI, needs
 from resolvers.money import Amount
 from resolvers.payments import receipts as receipts_of_client
 
 
+@needs(BILLING)
 @strawberry.type(description="Whether the viewer may perform an action for this client now.")
 class Permission:
     is_allowed: bool = field(
@@ -62,6 +57,7 @@ class Permission:
     )
 
 
+@needs(BILLING)
 @strawberry.type(description="A part of the balance.")
 class BalanceTerm:
     kind: BalanceTermKind = field(
@@ -73,6 +69,7 @@ class BalanceTerm:
     )
 
 
+@needs(BILLING)
 @strawberry.type(description="An invoice that is part of what Pay Now charges.")
 class PayableInvoice:
     amount_due: Money = field(
@@ -85,6 +82,7 @@ class PayableInvoice:
     )
 
 
+@needs(BILLING)
 @strawberry.type(description="The amount that a client owes, and its parts.")
 class Balance:
     amount: Money = field(
@@ -118,23 +116,30 @@ class Balance:
     )
 
 
+@needs(BILLING)
 @strawberry.type(
     description="A person in therapy, with their bills and payments. All data of a client needs"
     " `billing:read`; some fields need another scope as well."
 )
 class Client(Node):
     id: strawberry.ID = identity("cli")
-    name: str = column(models.Client.name, "The client's name. Needs `phi:read`.")
+    name: str = column(models.Client.name, "The client's name. Needs `phi:read`.", scopes=PHI)
     email: str | None = column(
-        models.Client.email, "The client's e-mail address. Needs `phi:read`."
+        models.Client.email,
+        "The client's e-mail address. Needs `phi:read`.",
+        scopes=PHI,
     )
     phone: str | None = column(
-        models.Client.phone, "The client's telephone number. Needs `phi:read`."
+        models.Client.phone,
+        "The client's telephone number. Needs `phi:read`.",
+        scopes=PHI,
     )
     date_of_birth: dt.date | None = column(
-        models.Client.date_of_birth, "The client's date of birth. Needs `phi:read`."
+        models.Client.date_of_birth,
+        "The client's date of birth. Needs `phi:read`.",
+        scopes=PHI,
     )
-    address: Address | None = address
+    address: Address | None = address_field(scopes=PHI)
     archived_on: dt.date | None = column(
         models.Client.archived_on,
         "The day on which the client left the practice; null for current clients.",

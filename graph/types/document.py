@@ -6,11 +6,15 @@ from typing import Any
 
 import strawberry
 
+from graph.fields import field
 from graph.scalars import URL
-from planner.sources import Embedded, Value, field
+from planner.sources import Embedded, Value
+from resolvers.document_files import OPENING
 from resolvers.document_links import DocumentRow
+from resolvers.field_facts import needs
 
 
+@needs(OPENING)
 @strawberry.type(
     description="Links to print and download a document as PDF. The URLs work without an"
     " `Authorization` header until `expiresAt`, for this viewer and this document only. Query the"

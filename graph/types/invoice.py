@@ -7,21 +7,24 @@ import strawberry
 
 import models
 from billing.ledger.invoices import InvoiceStatus
+from graph.fields import column, field
 from graph.node import Node, identity
 from graph.scalars import Decimal
 from graph.types.document import DocumentLink, document_field
 from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, Payment, client
 from graph.types.provider import Clinician, Provider, clinician, provider
-from planner.sources import Embedded, ToMany, ToOne, Value, column, field
+from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.sql_text import exact_decimal
 from planner.tables import RowOf
 from resolvers import invoices, payments, sessions
+from resolvers.field_facts import BILLING, PHI, needs
 from resolvers.money import Amount
 
 LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.types.invoice")]
 
 
+@needs(PHI)
 @strawberry.type(description="An appointment that took place.")
 class Session(Node):
     id: strawberry.ID = identity("ses")
@@ -39,6 +42,7 @@ class Session(Node):
     fee: Money = money_field(
         models.Session.fee_minor,
         "The amount that the client owes for the session once it is invoiced.",
+        scopes=BILLING,
     )
     invoice: LazyInvoice | None = field(
         ToOne(sessions.invoice_of),
@@ -50,14 +54,19 @@ class Session(Node):
 session = field(ToOne(sessions.named_by), description="The session; null if there is none.")
 
 
+@needs(BILLING)
 @strawberry.type(description="A line of an invoice, as printed.")
 class InvoiceLine:
     date: dt.date | None = column(
         models.InvoiceLine.date, "The day of service; null if there is none."
     )
-    description: str = column(models.InvoiceLine.description, "A description of the charge.")
+    description: str = column(
+        models.InvoiceLine.description, "A description of the charge.", scopes=PHI
+    )
     service_code: str | None = column(
-        models.InvoiceLine.service_code, "The service code, usually CPT."
+        models.InvoiceLine.service_code,
+        "The service code, usually CPT.",
+        scopes=PHI,
     )
     quantity: Decimal = field(
         Value[RowOf[models.InvoiceLine]](lambda line: exact_decimal(line.c.quantity_hundredths, 2)),
@@ -68,11 +77,14 @@ class InvoiceLine:
     session: Session | None = session
 
 
+@needs(BILLING)
 @strawberry.type(description="A bill. Its paid and due amounts are always current.")
 class Invoice(Node):
     id: strawberry.ID = identity("inv")
     number: str = column(
-        models.Invoice.number, "The number as printed, unique in the practice: `INV-2026-0042`."
+        models.Invoice.number,
+        "The number as printed, unique in the practice: `INV-2026-0042`.",
+        scopes=BILLING,
     )
     client: LazyClient = client
     clinician: Clinician | None = clinician
@@ -128,7 +140,9 @@ class Invoice(Node):
         ToMany(payments.of_invoice),
         description="The payments with an allocation to this invoice, newest first.",
     )
-    notes: str | None = column(models.Invoice.notes, "The practice's notes on the invoice.")
+    notes: str | None = column(
+        models.Invoice.notes, "The practice's notes on the invoice.", scopes=PHI
+    )
     provider: Provider = provider
     document: DocumentLink = document_field("inv")
 

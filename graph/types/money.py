@@ -1,15 +1,18 @@
 """The type of every amount of money."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import strawberry
 from sqlalchemy.orm import InstrumentedAttribute
 
+from graph.fields import field
 from graph.scalars import CurrencyCode, Decimal, Long
-from planner.sources import Embedded, Value, ViewerField, field
+from planner.sources import Embedded, Value, ViewerField
+from resolvers.field_facts import NO_SCOPE, StatedFacts, needs
 from resolvers.money import Amount, amount, currency, major_units
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="An amount in the practice's currency; a negative amount is a credit.")
 class Money:
     amount: Decimal = field(
@@ -23,6 +26,8 @@ class Money:
     currency: CurrencyCode = field(ViewerField(currency), description="The practice's currency.")
 
 
-def money_field(attribute: InstrumentedAttribute[int], description: str) -> Any:
+def money_field(
+    attribute: InstrumentedAttribute[int], description: str, **facts: Unpack[StatedFacts]
+) -> Any:
     """Return a field of type Money that reads a column of the row."""
-    return field(Embedded(amount(attribute.key)), description=description)
+    return field(Embedded(amount(attribute.key)), description=description, **facts)

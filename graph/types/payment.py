@@ -7,13 +7,15 @@ import strawberry
 
 import models
 from billing.payments.status import PaymentStatus
+from graph.fields import column, field
 from graph.node import Node, identity
 from graph.types.document import DocumentLink, document_field
 from graph.types.money import Money, money_field
 from models import CardBrand, DeclineReason, PaymentMethodKind
-from planner.sources import Embedded, ToMany, ToOne, Value, column, field
+from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.tables import RowOf
 from resolvers import clients, invoices, payments
+from resolvers.field_facts import BILLING, needs
 from resolvers.money import Amount
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ LazyReceipt = Annotated["Receipt", strawberry.lazy("graph.types.payment")]
 client = field(ToOne(clients.client_of), description="The client that this belongs to.")
 
 
+@needs(BILLING)
 @strawberry.type(
     description="The card that a payment was made with, as of the time of the payment."
 )
@@ -36,9 +39,11 @@ class PaymentCard:
     last4: str = field(
         Value[payments.CardRow](lambda card: card.last4),
         description="The last four digits of the card number.",
+        scopes=BILLING,
     )
 
 
+@needs(BILLING)
 @strawberry.type(
     description="The part of a payment that is allocated to an invoice, less amounts taken back."
 )
@@ -50,6 +55,7 @@ class PaymentAllocation:
     )
 
 
+@needs(BILLING)
 @strawberry.type(description="The reason for the failure of a payment.")
 class PaymentFailure:
     reason: DeclineReason = field(
@@ -59,9 +65,11 @@ class PaymentFailure:
     message: str = field(
         Value[payments.FailureRow](lambda failure: failure.message),
         description="The reason in words for the cardholder.",
+        scopes=BILLING,
     )
 
 
+@needs(BILLING)
 @strawberry.type(description="A payment by a client, including an attempt that did not succeed.")
 class Payment(Node):
     id: strawberry.ID = identity("pmt")
@@ -113,13 +121,16 @@ class Payment(Node):
     )
 
 
+@needs(BILLING)
 @strawberry.type(
     description="A receipt, created for every successful payment; never edited or deleted."
 )
 class Receipt(Node):
     id: strawberry.ID = identity("rct")
     number: str = column(
-        models.Receipt.number, "The number as printed, unique in the practice: `RCP-2026-0042`."
+        models.Receipt.number,
+        "The number as printed, unique in the practice: `RCP-2026-0042`.",
+        scopes=BILLING,
     )
     client: LazyClient = client
     payment: Payment = field(

@@ -9,6 +9,7 @@ from billing.ledger.invoices import InvoiceStatus
 from billing.ledger.periods import Period
 from billing.payments.status import PaymentsMode, PaymentStatus
 from graph.connections import Connection, connection
+from graph.fields import column, field
 from graph.mutations.inputs import DateRange, InvoiceOrder
 from graph.node import Node, identity
 from graph.scalars import CurrencyCode
@@ -21,15 +22,7 @@ from graph.types.reports import Aging, AsOf, Reported, RevenuePeriod
 from graph.types.statement import Statement
 from graph.types.superbill import Superbill
 from models import EntryKind
-from planner.sources import (
-    Embedded,
-    ToMany,
-    ToOne,
-    Value,
-    ViewerField,
-    column,
-    field,
-)
+from planner.sources import Embedded, ToMany, ToOne, Value, ViewerField
 from planner.tables import RowOf
 from resolvers import (
     account_history,
@@ -44,6 +37,7 @@ from resolvers import online_payments as online_payment_rows
 from resolvers import sessions as session_rows
 from resolvers import statements as statement_rows
 from resolvers import superbills as superbill_rows
+from resolvers.field_facts import NO_SCOPE, ReadAudit, needs
 from resolvers.payments import receipts_of_practice
 
 WHOLE_PRACTICE = 500
@@ -100,6 +94,7 @@ ChangedSince = Annotated[
 ]
 
 
+@needs(NO_SCOPE)
 @strawberry.type(description="The practice's settings for online payments.")
 class OnlinePayments:
     is_enabled: bool = field(
@@ -113,16 +108,19 @@ class OnlinePayments:
     publishable_key: str | None = field(
         Value[online_payment_rows.OnlineRow](lambda online: online.publishable_key),
         description="The key to initialize Stripe.js with; null if Stripe.js is not needed.",
+        scopes=NO_SCOPE,
     )
     stripe_account: str | None = field(
         Value[online_payment_rows.OnlineRow](lambda online: online.stripe_account),
         description="The option `stripeAccount` to initialize Stripe.js with, in addition to the"
         " key; null if the key is the practice's own.",
+        scopes=NO_SCOPE,
     )
     stripe_js: str | None = field(
         Value[online_payment_rows.OnlineRow](lambda online: online.stripe_js),
         description="The URL of the Stripe.js release that matches this server; null if the mode"
         " is OFF or SANDBOX.",
+        scopes=NO_SCOPE,
     )
     stripe_decimals: int = field(
         Value[online_payment_rows.OnlineRow](lambda online: online.stripe_decimals),
@@ -136,6 +134,7 @@ class OnlinePayments:
     consent_text: str = field(
         Value[online_payment_rows.OnlineRow](lambda online: online.consent_text),
         description="The text that a client agrees to by saving a card. Show it next to Save Card.",
+        scopes=NO_SCOPE,
     )
     minimum: Money = field(
         Embedded[online_payment_rows.OnlineRow](lambda online: online.minimum),
@@ -145,27 +144,38 @@ class OnlinePayments:
 
 @strawberry.type(description="The practice that issues the bills.")
 class Practice(Node):
-    id: strawberry.ID = identity("pra")
-    name: str = column(models.Practice.name, "The practice's name.")
+    id: strawberry.ID = identity("pra", scopes=NO_SCOPE)
+    name: str = column(models.Practice.name, "The practice's name.", scopes=NO_SCOPE)
     time_zone: str = column(
-        models.Practice.time_zone, "The IANA time zone of all of the practice's dates."
+        models.Practice.time_zone,
+        "The IANA time zone of all of the practice's dates.",
+        scopes=NO_SCOPE,
     )
     currency: CurrencyCode = field(
         Value[RowOf[models.Practice]](lambda practice: practice.c.currency),
         description="The currency of all of the practice's amounts.",
+        scopes=NO_SCOPE,
     )
     address: Address | None = address
     phone: str | None = column(
-        models.Practice.phone, "The phone number for questions about a bill."
+        models.Practice.phone,
+        "The phone number for questions about a bill.",
+        scopes=NO_SCOPE,
     )
     email: str | None = column(
-        models.Practice.email, "The e-mail address for questions about a bill."
+        models.Practice.email,
+        "The e-mail address for questions about a bill.",
+        scopes=NO_SCOPE,
     )
     online_payments: OnlinePayments = field(
-        Embedded(online_payment_rows.OnlineRow), description="The settings for online payments."
+        Embedded(online_payment_rows.OnlineRow),
+        description="The settings for online payments.",
+        scopes=NO_SCOPE,
     )
     clinicians: list[Clinician] = field(
-        ToMany(viewer_fields.clinicians), description="The practice's therapists."
+        ToMany(viewer_fields.clinicians),
+        description="The practice's therapists.",
+        scopes=NO_SCOPE,
     )
     version: str | None = field(
         ViewerField(changed_since.of_practice),
@@ -173,11 +183,13 @@ class Practice(Node):
         " the next query. Every change that this response does not include has a higher version,"
         " regardless of when the change began. Only for dashboards and integrations; null for other"
         " viewers.",
+        scopes=NO_SCOPE,
     )
 
     invoices: Connection[Invoice] = connection(
         invoices.of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={
             "date_range": Issued,
             "status": Statuses,
@@ -193,6 +205,7 @@ class Practice(Node):
     payments: Connection[Payment] = connection(
         payments.of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={"date_range": Begun, "status": PaymentStatuses, "changed_since": ChangedSince},
         description="All payments that the viewer has access to, newest first; at most 500 per"
         " page.",
@@ -201,6 +214,7 @@ class Practice(Node):
     sessions: Connection[Session] = connection(
         session_rows.of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={
             "date_range": Annotated[
                 DateRange | None,
@@ -215,6 +229,7 @@ class Practice(Node):
     statements: Connection[Statement] = connection(
         statement_rows.of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={"date_range": DocumentPeriod, "changed_since": ChangedSince},
         description="All statements that the viewer has access to, newest first; at most 500 per"
         " page.",
@@ -223,6 +238,7 @@ class Practice(Node):
     superbills: Connection[Superbill] = connection(
         superbill_rows.of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={"date_range": DocumentPeriod, "changed_since": ChangedSince},
         description="All superbills that the viewer has access to, newest first; at most 500 per"
         " page.",
@@ -231,6 +247,7 @@ class Practice(Node):
     receipts: Connection[Receipt] = connection(
         receipts_of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={"date_range": ReceiptDays, "changed_since": ChangedSince},
         description="All receipts that the viewer has access to, newest first; at most 500 per"
         " page. A receipt counts as changed when its payment changes, as by a refund.",
@@ -239,6 +256,7 @@ class Practice(Node):
     ledger: AccountHistoryConnection = connection(
         account_history.of_practice,
         most=WHOLE_PRACTICE,
+        audit=ReadAudit.PRACTICE_WIDE,
         filters={
             "date_range": Annotated[
                 DateRange | None,
@@ -261,6 +279,7 @@ class Practice(Node):
 
     revenue: list[RevenuePeriod] = field(
         ToMany(revenue.of_practice, most=revenue.MOST),
+        audit=ReadAudit.PRACTICE_WIDE,
         arguments={
             "date_range": Reported,
             "group_by": Annotated[
@@ -277,10 +296,11 @@ class Practice(Node):
 
     aging: Aging = field(
         ToOne(aging.of_practice),
+        audit=ReadAudit.PRACTICE_WIDE,
         arguments={"as_of": AsOf, "clinician_id": Therapist},
         description="The amounts due on all invoices, by the number of days past due. Needs"
         " `aggregates:read`. Costs 0.02 for each invoice of the practice.",
     )
 
 
-practice = field(ToOne(viewer_fields.practice), description="The practice.")
+practice = field(ToOne(viewer_fields.practice), description="The practice.", scopes=NO_SCOPE)

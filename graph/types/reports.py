@@ -5,14 +5,17 @@ from typing import Annotated
 
 import strawberry
 
+from graph.fields import field
 from graph.mutations.inputs import DateRange
 from graph.types.money import Money
-from planner.sources import Embedded, Value, field
+from planner.sources import Embedded, Value
 from resolvers.aging import AgingRow
+from resolvers.field_facts import AGGREGATES, needs
 from resolvers.money import Amount
 from resolvers.revenue import RevenueRow
 
 
+@needs(AGGREGATES)
 @strawberry.type(
     description="The practice's money in one period. Every movement counts on its own date in the"
     " practice's time zone; an invoiced session counts on the day that it took place."
@@ -68,6 +71,7 @@ class RevenuePeriod:
     )
 
 
+@needs(AGGREGATES)
 @strawberry.type(
     description="The amounts due at the end of a day, on all invoices issued by that day, by the"
     " number of days that each invoice was past due. Later voids, payments and refunds do not"

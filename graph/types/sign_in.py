@@ -5,13 +5,16 @@ import datetime as dt
 import strawberry
 
 import models
+from graph.fields import column, field
 from graph.node import identity
 from models import ViewerKind
-from planner.sources import Value, ViewerField, column, field
+from planner.sources import Value, ViewerField
 from planner.tables import RowOf
 from resolvers import sign_ins
+from resolvers.field_facts import NO_SCOPE, needs
 
 
+@needs(NO_SCOPE)
 @strawberry.type(
     description="A signed-in session of a browser. It ends after 15 minutes without a request, and"
     " after 12 hours at the latest."
@@ -28,6 +31,7 @@ class SignIn:
     )
 
 
+@needs(NO_SCOPE)
 @strawberry.type(
     description="A client or contact of the practice with the e-mail address that was used to sign"
     " in. `switchViewer` continues the sign-in as another identity."
@@ -41,6 +45,7 @@ class Identity:
     name: str = field(
         Value[RowOf[sign_ins.Person]](lambda person: person.c.name),
         description="The person's name.",
+        scopes=NO_SCOPE,
     )
     is_current: bool = field(
         ViewerField(sign_ins.is_viewer), description="Whether the person is the current viewer."

@@ -5,22 +5,28 @@ import datetime as dt
 import strawberry
 
 import models
+from graph.fields import column, field
 from graph.node import Node, identity
 from graph.types.document import DocumentLink, document_field
 from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, client
 from graph.types.provider import Provider, provider
-from planner.sources import ToMany, column, field
+from planner.sources import ToMany
 from resolvers import statements
+from resolvers.field_facts import BILLING, PHI, needs
 
 
+@needs(BILLING)
 @strawberry.type(description="An entry in the timeline of a statement.")
 class StatementLine:
     date: dt.date = column(models.StatementLine.date, "The day of the entry.")
-    description: str = column(models.StatementLine.description, "A description of the entry.")
+    description: str = column(
+        models.StatementLine.description, "A description of the entry.", scopes=PHI
+    )
     invoice_number: str | None = column(
         models.StatementLine.invoice_number,
         "The number of the invoice that the entry belongs to; null if there is none.",
+        scopes=BILLING,
     )
     invoiced: Money = money_field(
         models.StatementLine.invoiced_minor, "The amount that the entry added to the account."
@@ -33,6 +39,7 @@ class StatementLine:
     )
 
 
+@needs(BILLING)
 @strawberry.type(
     description="A frozen snapshot of an account over a period: later events do not change it. A"
     " statement is not a bill. `endingBalance` = `beginningBalance` + `totalInvoiced` -"
@@ -41,7 +48,9 @@ class StatementLine:
 class Statement(Node):
     id: strawberry.ID = identity("stm")
     number: str = column(
-        models.Statement.number, "The number as printed, unique in the practice: `STM-2026-0042`."
+        models.Statement.number,
+        "The number as printed, unique in the practice: `STM-2026-0042`.",
+        scopes=BILLING,
     )
     client: LazyClient = client
     provider: Provider = provider

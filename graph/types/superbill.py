@@ -6,20 +6,23 @@ import strawberry
 
 import models
 from billing.superbills import SuperbillGapCode
+from graph.fields import column, field
 from graph.node import Node, identity
 from graph.scalars import Decimal
 from graph.types.document import DocumentLink, document_field
 from graph.types.invoice import Session, session
 from graph.types.money import Money, money_field
 from graph.types.payment import LazyClient, client
-from graph.types.provider import Provider, provider
-from planner.sources import Embedded, ToMany, ToOne, Value, column, field
+from graph.types.provider import Provider, provider_field
+from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.sql_text import exact_decimal
 from planner.tables import RowOf
 from resolvers import superbills
+from resolvers.field_facts import BILLING, PHI, needs
 from resolvers.money import Amount
 
 
+@needs(PHI)
 @strawberry.type(description="A visit, with the details that an insurer requires.")
 class SuperbillLine:
     date: dt.date = column(models.SuperbillLine.date, "The day of the visit.")
@@ -38,13 +41,18 @@ class SuperbillLine:
         models.SuperbillLine.diagnosis_pointers,
         "Positions of the diagnoses that the visit was for.",
     )
-    fee: Money = money_field(models.SuperbillLine.fee_minor, "The fee of the visit.")
+    fee: Money = money_field(
+        models.SuperbillLine.fee_minor, "The fee of the visit.", scopes=BILLING
+    )
     paid: Money = money_field(
-        models.SuperbillLine.paid_minor, "The amount paid for the visit at the time of issue."
+        models.SuperbillLine.paid_minor,
+        "The amount paid for the visit at the time of issue.",
+        scopes=BILLING,
     )
     session: Session | None = session
 
 
+@needs(PHI)
 @strawberry.type(description="A diagnosis that lines refer to.")
 class Diagnosis:
     position: int = column(
@@ -56,6 +64,7 @@ class Diagnosis:
     )
 
 
+@needs(PHI)
 @strawberry.type(description="Information that an insurer requires and the superbill lacks.")
 class SuperbillGap:
     code: SuperbillGapCode = field(
@@ -73,6 +82,7 @@ class SuperbillGap:
     )
 
 
+@needs(PHI)
 @strawberry.type(description="Whether a superbill has all information that an insurer requires.")
 class Completeness:
     is_complete: bool = field(
@@ -85,17 +95,21 @@ class Completeness:
     )
 
 
+@needs(BILLING)
 @strawberry.type(description="A statement for insurance reimbursement, frozen when issued.")
 class Superbill(Node):
     id: strawberry.ID = identity("sbl")
     number: str = column(
-        models.Superbill.number, "The number as printed, unique in the practice: `SB-2026-0042`."
+        models.Superbill.number,
+        "The number as printed, unique in the practice: `SB-2026-0042`.",
+        scopes=BILLING,
     )
     client: LazyClient = client
-    provider: Provider = provider
+    provider: Provider = provider_field(scopes=PHI)
     rendering_provider: Provider | None = field(
         ToOne(superbills.rendering_provider),
         description="The provider who held the visits, as printed; null if the issuer did.",
+        scopes=PHI,
     )
     issued_on: dt.date = column(models.Superbill.issued_on, "The day of issue.")
     period_start: dt.date = column(models.Superbill.period_start, "The first day of the period.")

@@ -254,6 +254,18 @@ def print_contract(
         stop("schema.graphql is out of date: run `portal schema > schema.graphql`.")
 
 
+@app.command("scopes")
+def print_scopes() -> None:
+    """Print every field of the schema, with the scopes that a token needs for it."""
+    from execution.scopes import all_scopes
+    from graph.schema import schema
+    from models import Scope
+
+    for coordinate, scopes in sorted(all_scopes(schema()._schema)):
+        needed = " ".join(scope.written for scope in Scope if scope in scopes)
+        typer.echo(f"{coordinate:<45} {needed or '-'}")
+
+
 @app.command()
 def explain(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A GraphQL document.")],

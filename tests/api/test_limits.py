@@ -13,7 +13,6 @@ from graphql import (
     OperationDefinitionNode,
     get_introspection_query,
     get_operation_ast,
-    is_object_type,
 )
 from graphql.execution.values import VariableValues
 
@@ -35,7 +34,6 @@ from execution.limits import (
     Size,
     too_long,
 )
-from execution.read_audit_rules import WIDE
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import READ_SCOPES, ViewerKind
@@ -48,6 +46,7 @@ from planner.operation import (
     validate_operation,
 )
 from planner.sources import MAX_SIZE, ConnectionField, source_of
+from resolvers.field_facts import ReadAudit, facts_of, object_fields
 from tests.support.demo_server import PROJECT
 from tests.support.example_operations import REPORTS, WRITTEN
 
@@ -239,14 +238,14 @@ LOOKED_FOR = {
 
 
 def test_every_practice_wide_list_has_a_weight_for_each_argument() -> None:
-    wide = {
-        f"{type_.name}.{name}"
-        for type_ in SCHEMA.type_map.values()
-        if is_object_type(type_)
-        for name, field in type_.fields.items()
+    fields = {f"{type_.name}.{name}": field for type_, name, field in object_fields(SCHEMA)}
+    long = {
+        name
+        for name, field in fields.items()
         if isinstance(source := source_of(field), ConnectionField) and source.most > MAX_SIZE
     }
-    assert wide <= SCANS.keys() == WIDE == LOOKED_FOR.keys()
+    wide = {n for n, field in fields.items() if facts_of(field).audit is ReadAudit.PRACTICE_WIDE}
+    assert long <= SCANS.keys() == wide == LOOKED_FOR.keys()
     for coordinate, found in SCANS.items():
         type_name, _, name = coordinate.partition(".")
         type_: Any = SCHEMA.type_map[type_name]

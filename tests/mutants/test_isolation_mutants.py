@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from graphql import GraphQLString
 from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from billing.documents import facts, printer
 from execution import scopes
 from execution.authentication import Authenticator
+from graph import types
 from models import (
     Allocation,
     Client,
@@ -31,6 +33,7 @@ from models.row import ID
 from planner.deferred import FieldError, bind, map_deferred
 from planner.pagination import Page
 from resolvers import aging, clients, document_files, ids, invoices, payment_methods, visibility
+from resolvers.field_facts import NO_SCOPE, REQUIRED
 from tests.security.isolation import doors, papers
 from tests.security.isolation.households import founded
 from tests.security.isolation.ids import NOWHERE, what_is_no_id
@@ -217,24 +220,23 @@ def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
 
 @fault("without the scope")
 def sessions_need_no_scope(patch: pytest.MonkeyPatch) -> None:
-    without = {name: needed for name, needed in scopes.TYPES.items() if name != "Session"}
-    patch.setattr(scopes, "TYPES", without)
+    patch.setattr(types.invoice.Session, REQUIRED, NO_SCOPE)
 
 
 @fault("ids of everybody")
 def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "of_ids", lambda ids: iter(()))
+    patch.setattr(scopes, "types_of_ids", lambda *_: iter(()))
 
 
 @fault("without the scope")
 def what_gives_a_bill_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "item_type", lambda *_: "")
+    patch.setattr(scopes, "item_type", lambda _: GraphQLString)
 
 
 @fault("one clinician")
 def sums_are_everybodys(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(scopes.TYPES, "Aging", frozenset())
-    patch.setitem(scopes.TYPES, "RevenuePeriod", frozenset())
+    for type_ in (types.reports.Aging, types.reports.RevenuePeriod):
+        patch.setattr(type_, REQUIRED, NO_SCOPE)
 
 
 @fault("one clinician")

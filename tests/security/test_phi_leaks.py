@@ -326,7 +326,12 @@ def any_text(name: str) -> bool:
 
 
 def a_clients_name_is_off_the_list(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "FIELDS", {k: v for k, v in scopes.FIELDS.items() if k != "Client.name"})
+    right = scopes.scopes_of_field
+
+    def wrong(type_: Any, name: str) -> frozenset[Scope]:
+        return right(type_, "id" if (str(type_), name) == ("Client", "name") else name)
+
+    patch.setattr(scopes, "scopes_of_field", wrong)
 
 
 def a_cursor_has_the_name(patch: pytest.MonkeyPatch) -> None:
@@ -355,7 +360,7 @@ def a_column_has_lost_its_mark(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_order_by_name_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(scopes.ARGUMENTS, "Query.clients", lambda _: iter(()))
+    patch.setattr(scopes, "uses_of_arguments", lambda *_: iter(()))
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import strawberry
 from graphql import (
     DocumentNode,
     GraphQLObjectType,
@@ -14,12 +15,31 @@ from graphql import (
     is_composite_type,
     is_object_type,
 )
+from sqlalchemy import literal
+from typer.testing import CliRunner
 
 from execution.pipeline import Request
-from execution.scopes import FIELDS, TYPES, required_scopes, scopes_of_field
+from execution.scopes import required_scopes, scopes_of_field
+from execution.startup_check import check_schema
+from graph.fields import column, field
+from graph.mutations.mutation import Mutation
+from graph.scalars import CONFIG
 from graph.schema import schema
-from models import READ_SCOPES, Scope
+from graph.types.query import Query
+from models import READ_SCOPES, Invoice, Scope
 from planner.operation import Operation, parse_document, select_operation, validate_operation
+from planner.sources import ToMany, Value
+from resolvers.field_facts import (
+    BILLING,
+    NO_SCOPE,
+    WRITING,
+    facts_of,
+    needs,
+    object_fields,
+    scopes_of_type,
+)
+from resolvers.invoices import of_practice
+from server.cli.main import app
 from tests.oracle.scopes import of_field
 from tests.support.comparison import Comparison
 from tests.support.operations.pools import pool
@@ -28,6 +48,8 @@ from tests.support.practices.random_values import NOW
 SCHEMA = schema()._schema
 PHI = Scope.PHI_READ
 ALL = frozenset(Scope)
+# Types that need scopes.
+TYPES = {type_.name for type_, _, _ in object_fields(SCHEMA) if scopes_of_type(type_)}
 
 # Fields with texts that are no health information, by the kind of text.
 PLAIN = {
@@ -70,6 +92,12 @@ OPEN = {
 }  # fmt: skip
 
 
+def scopes(coordinate: str) -> frozenset[Scope]:
+    """Return the scopes of a field, as `Type.field`."""
+    type_, _, name = coordinate.partition(".")
+    return scopes_of_field(SCHEMA.type_map[type_], name)
+
+
 def objects() -> Iterator[GraphQLObjectType]:
     for type_ in SCHEMA.type_map.values():
         if is_object_type(type_) and not type_.name.startswith("__"):
@@ -84,9 +112,9 @@ def test_every_type_needs_a_scope_or_has_a_reason_not_to() -> None:
     }
     # A list needs the scopes of its items.
     lists = {type_.name for type_ in objects() if type_.name.endswith(("Connection", "Edge"))}
-    others = {type_.name for type_ in objects()} - TYPES.keys() - lists
+    others = {type_.name for type_ in objects()} - TYPES - lists
     assert others - refusals == set().union(*OPEN.values()) - refusals
-    assert not set().union(*OPEN.values()) & TYPES.keys()
+    assert not set().union(*OPEN.values()) & TYPES
 
 
 def test_every_text_is_health_information_or_has_a_reason_not_to_be() -> None:
@@ -100,35 +128,27 @@ def test_every_text_is_health_information_or_has_a_reason_not_to_be() -> None:
         if "UserError" not in {interface.name for interface in type_.interfaces}
     }
     plain = set().union(*PLAIN.values())
-    assert {text for text in texts if PHI not in scopes_of_field(SCHEMA, text)} == plain
-
-
-def test_list_of_scopes_names_existing_fields_only() -> None:
-    assert set(SCHEMA.type_map) >= TYPES.keys()
-    for coordinate in FIELDS:
-        type_, _, name = coordinate.partition(".")
-        found: Any = SCHEMA.type_map[type_]
-        assert name.partition("(")[0] in found.fields
+    assert {text for text in texts if PHI not in scopes(text)} == plain
 
 
 def test_field_needs_the_scopes_of_its_type() -> None:
-    assert scopes_of_field(SCHEMA, "Practice.invoices") == {Scope.BILLING_READ}
-    assert scopes_of_field(SCHEMA, "Practice.revenue") == {Scope.AGGREGATES_READ}
-    assert scopes_of_field(SCHEMA, "Invoice.document") == READ_SCOPES - {Scope.AGGREGATES_READ}
-    assert scopes_of_field(SCHEMA, "Session.fee") == {Scope.BILLING_READ, PHI}
-    assert scopes_of_field(SCHEMA, "PaySucceeded.payment") == {Scope.BILLING_READ}
-    assert scopes_of_field(SCHEMA, "Mutation.pay") == {Scope.BILLING_READ}
-    assert scopes_of_field(SCHEMA, "Mutation.issueInvoice") == {Scope.BILLING_WRITE}
-    assert scopes_of_field(SCHEMA, "InvoiceEntered.invoice") == {Scope.BILLING_READ}
-    assert not scopes_of_field(SCHEMA, "InvoiceEntered.change")
-    assert not scopes_of_field(SCHEMA, "Mutation.revokeSignIn")
-    assert not scopes_of_field(SCHEMA, "Session.__typename")
+    assert scopes("Practice.invoices") == {Scope.BILLING_READ}
+    assert scopes("Practice.revenue") == {Scope.AGGREGATES_READ}
+    assert scopes("Invoice.document") == READ_SCOPES - {Scope.AGGREGATES_READ}
+    assert scopes("Session.fee") == {Scope.BILLING_READ, PHI}
+    assert scopes("PaySucceeded.payment") == {Scope.BILLING_READ}
+    assert scopes("Mutation.pay") == {Scope.BILLING_READ}
+    assert scopes("Mutation.issueInvoice") == {Scope.BILLING_WRITE}
+    assert scopes("InvoiceEntered.invoice") == {Scope.BILLING_READ}
+    assert not scopes("InvoiceEntered.change")
+    assert not scopes("Mutation.revokeSignIn")
+    assert not scopes("Session.__typename")
 
 
 ENTRIES = {
-    coordinate.partition(".")[2]
-    for coordinate, scopes in FIELDS.items()
-    if scopes == {Scope.BILLING_WRITE}
+    name
+    for type_, name, definition in object_fields(SCHEMA)
+    if facts_of(definition).scopes == WRITING
 }
 
 
@@ -142,8 +162,64 @@ def test_every_mutation_needs_a_scope_or_is_about_the_viewers_own_sign_in() -> N
         "switchViewer",
     }
     assert SCHEMA.mutation_type
-    fields = {name for name in SCHEMA.mutation_type.fields if f"Mutation.{name}" not in FIELDS}
-    assert fields == own
+    mutations = SCHEMA.mutation_type.fields.items()
+    assert {name for name, field in mutations if facts_of(field).scopes == NO_SCOPE} == own
+
+
+# -- defaults are closed ---------------------------------------------------------------------------
+
+
+@strawberry.type
+class QueryWithField(Query):
+    planted: int = field(Value[Any](lambda _: literal(1)))
+
+
+@strawberry.type
+class Planted:
+    number: int = column(Invoice.serial, "")
+
+
+@strawberry.type
+class QueryWithType(Query):
+    planted: list[Planted] = field(ToMany(of_practice), scopes=BILLING)
+
+
+@needs(BILLING)
+@strawberry.type
+class PlantedBill:
+    number: int = column(Invoice.serial, "")
+    text: str = column(Invoice.number, "")
+
+
+@strawberry.type
+class QueryWithText(Query):
+    planted: list[PlantedBill] = field(ToMany(of_practice))
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (QueryWithField, "QueryWithField.planted"),
+        (QueryWithType, "Planted.number"),
+        (QueryWithText, "PlantedBill.text"),
+    ],
+)
+def test_field_without_stated_scopes_stops_the_server(query: type[Query], told: str) -> None:
+    made = strawberry.Schema(query, Mutation, config=CONFIG)
+    with pytest.raises(TypeError, match=f"no scopes are stated for {told}$"):
+        check_schema(made, lateral=False)
+
+
+def test_list_of_scopes_agrees_with_the_oracle() -> None:
+    printed = CliRunner().invoke(app, ["scopes"]).output.splitlines()
+    told = {name: frozenset(scopes) for name, *scopes in map(str.split, printed)}
+    assert told["Query.clients(search:)"] == told["Query.clients(orderBy:"] - {"NAME)"}
+    told = {name: scopes - {"-"} for name, scopes in told.items()}
+    for way, _ in WAYS:
+        type_, name = way.steps[-1]
+        # A connection's own fields need no more than the field that returns it.
+        if not type_.endswith(("Connection", "Edge")):
+            assert told[f"{type_}.{name}"] == {one.written for one in of_field(type_, name)}
 
 
 # -- scopes of an operation ------------------------------------------------------------------------
@@ -280,8 +356,8 @@ def ways() -> Iterator[tuple[Way, str]]:
     waiting, seen = [(SCHEMA.query_type, Way())], {"Query"}
     while waiting:
         type_, way = waiting.pop(0)
-        for name, field in type_.fields.items():
-            inside: Any = get_named_type(field.type)
+        for name, definition in type_.fields.items():
+            inside: Any = get_named_type(definition.type)
             if f"{type_.name}.{name}" in BY_ID:
                 continue
             composite = is_composite_type(inside)

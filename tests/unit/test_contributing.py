@@ -27,7 +27,7 @@ EDITS = {
     "graph/types/invoice.py": (
         "class Invoice(Node):\n",
         "    purchase_order: str | None = column(\n"
-        '        models.Invoice.purchase_order, "The payer\'s order number."\n'
+        '        models.Invoice.purchase_order, "The payer\'s order number.", scopes=BILLING\n'
         "    )\n",
     ),
     "tests/security/test_scopes.py": (

@@ -14,10 +14,11 @@ SOURCES = """
 import datetime as dt
 
 import models
+from graph.fields import column, field
 from graph.mutations.inputs import PayInput, RefreshPaymentInput
 from graph.mutations.mutation_field import mutation
 from graph.types.money import Money, money_field
-from planner.sources import Embedded, ToMany, Value, column, field
+from planner.sources import Embedded, ToMany, Value
 from planner.tables import RowOf
 from resolvers import clients, invoices, statements
 from resolvers.account_history import HistoryRow

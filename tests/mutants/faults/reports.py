@@ -13,11 +13,13 @@ from billing.ledger.periods import Period
 from billing.ledger.receivables import movement
 from billing.ledger.revenue import when
 from execution import scopes
+from graph.types.document import DocumentLink
+from graph.types.invoice import Invoice
+from graph.types.reports import Aging, RevenuePeriod
 from models import EntryKind
 from resolvers import aging, revenue
+from resolvers.field_facts import NO_SCOPE, PHI, REQUIRED
 from tests.mutants.faults import fault, fault_in_documents
-
-TYPES: Any = scopes.TYPES
 
 
 @fault
@@ -169,20 +171,20 @@ def what_has_no_due_date_is_left_out(patch: pytest.MonkeyPatch) -> None:
 
 @fault_in_documents
 def sums_need_no_scope(patch: pytest.MonkeyPatch) -> None:
-    for name in ("Aging", "RevenuePeriod"):
-        patch.setitem(TYPES, name, frozenset())
+    for type_ in (Aging, RevenuePeriod):
+        patch.setattr(type_, REQUIRED, NO_SCOPE)
 
 
 @fault_in_documents
 def bills_need_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(TYPES, "Invoice", frozenset())
+    patch.setattr(Invoice, REQUIRED, NO_SCOPE)
 
 
 @fault_in_documents
 def documents_need_no_scope_of_their_own(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(TYPES, "DocumentLink", scopes.PHI)
+    patch.setattr(DocumentLink, REQUIRED, PHI)
 
 
 @fault_in_documents
 def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "of_ids", lambda _: iter(()))
+    patch.setattr(scopes, "types_of_ids", lambda *_: iter(()))
