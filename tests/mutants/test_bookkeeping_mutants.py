@@ -61,11 +61,13 @@ def a_past_balance_counts_later_entries(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_balance_counts_no_write_offs(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        Account,
-        "balance",
-        property(lambda self: self.movements["balance"] - self.movements["written_off"]),
-    )
+    def wrong(self: Account) -> Any:
+        # The account of `portal verify` has plain numbers, and only those that its rules need.
+        counted = self.movements
+        has_terms = not isinstance(counted, dict) or "written_off" in counted
+        return counted["balance"] - (counted["written_off"] if has_terms else 0)
+
+    patch.setattr(Account, "balance", property(wrong))
 
 
 def the_amount_due_counts_no_payments(patch: pytest.MonkeyPatch) -> None:
