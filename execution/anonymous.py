@@ -21,11 +21,12 @@ from execution.bounded_queue import BoundedQueue
 from execution.card_number_filter import card_number_in_variables
 from execution.executor import Executor
 from execution.introspection import INTROSPECTION, TYPENAME, Introspection
-from execution.limits import Key, Limits, Measure, too_deep, too_large
+from execution.limits import Key, Limits, too_deep, too_large
 from execution.preparation import Validate, parse_and_check
 from execution.prepared_operation import PreparedOperation
 from execution.rate_limit import Allowance
 from execution.refusal_events import introspection_off
+from execution.size import Measure
 from identity.viewer import NOBODY
 from models.database import SERVER, RateLimited
 from planner.cache import FairCache

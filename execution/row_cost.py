@@ -9,9 +9,10 @@ from typing import Any
 
 from graphql import GraphQLSchema
 
-from execution.limits import MAX_COST, Measure
+from execution.limits import MAX_COST
 from execution.prepared_operation import PreparedOperation
 from execution.row_counts import MOST, RowCounts
+from execution.size import Measure
 from identity.viewer import Viewer
 from models.database import Reads
 from planner.operation import Errors, limited

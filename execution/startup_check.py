@@ -5,7 +5,6 @@ its column holds, or a table read without its visibility predicate stops the ser
 request.
 """
 
-import uuid
 from collections.abc import Iterator
 
 import strawberry
@@ -24,14 +23,9 @@ from execution.scopes import fields_without_scopes
 from models import ViewerKind
 from planner.compiler import Outcomes, Planner
 from planner.selection import Selection
-from planner.sources import source_of
+from planner.sources import MAX_SIZE, ConnectionField, source_of
+from resolvers.field_facts import ReadAudit, facts_of, object_fields
 from resolvers.visibility import Visibility
-
-# Arguments that are required for some kinds of viewers.
-NEEDED = {
-    "Practice.revenue": '(dateRange: { gte: "2026-01-01", lte: "2026-12-31" })',
-    "Query.client": f'(id: "cli_{uuid.UUID(int=0)}")',
-}
 
 
 def check_schema(schema: strawberry.Schema, *, lateral: bool) -> None:
@@ -39,8 +33,7 @@ def check_schema(schema: strawberry.Schema, *, lateral: bool) -> None:
     core = schema._schema
     root = core.query_type
     assert root is not None
-    if unstated := list(fields_without_scopes(core)):
-        raise TypeError(f"no scopes are stated for {', '.join(unstated)}")
+    check_facts(core)
     for kind in ViewerKind:
         plan(schema, kind, " ".join(everything(root, set())), lateral=lateral)
         for type_, field in outcomes(core).items():
@@ -48,6 +41,20 @@ def check_schema(schema: strawberry.Schema, *, lateral: bool) -> None:
             inside = " ".join(everything(type_, set(others)))
             asked = f"mutation {{ {field} {{ ... on {type_.name} {inside} }} }}"
             plan(schema, kind, asked, {field: type_.name}, lateral=lateral)
+
+
+def check_facts(schema: GraphQLSchema) -> None:
+    """Raise an error if the facts of a field are missing (`resolvers/field_facts.py`)."""
+    if unstated := list(fields_without_scopes(schema)):
+        raise TypeError(f"no scopes are stated for {', '.join(unstated)}")
+    for type_, name, definition in object_fields(schema):
+        source, facts = source_of(definition), facts_of(definition)
+        is_long = isinstance(source, ConnectionField) and source.most > MAX_SIZE
+        is_wide = {facts.audit is ReadAudit.PRACTICE_WIDE, facts.cost.scan is not None}
+        if is_wide == {True, False} or (is_long and is_wide == {False}):
+            raise TypeError(
+                f"{type_.name}.{name} reads the whole practice: state its scan and its audit"
+            )
 
 
 def plan(
@@ -90,6 +97,6 @@ def everything(type_: GraphQLObjectType, seen: set[str]) -> Iterator[str]:
         if not is_composite_type(inside):
             yield name
         elif is_new and isinstance(inside, GraphQLObjectType):
-            yield f"{name}{NEEDED.get(f'{type_.name}.{name}', '')}"
+            yield f"{name}{facts_of(field).sample_arguments}"
             yield from everything(inside, seen)
     yield "}"

@@ -8,7 +8,7 @@ import strawberry
 from graph.fields import field
 from planner.pagination import EdgeRow, Page
 from planner.sources import MAX_SIZE, ConnectionField, ConnectionItems, Embedded, RowsOf, Value
-from resolvers.field_facts import NO_SCOPE, StatedFacts, needs
+from resolvers.field_facts import NO_SCOPE, Cost, StatedFacts, needs
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,6 +20,7 @@ class PageInfo:
     has_next_page: bool = field(
         Value[Page](lambda page: page.has_next),
         description="Whether there are more items after this page.",
+        cost=Cost(selects=3),
     )
     has_previous_page: bool = field(
         Value[Page](lambda page: page.has_previous),
@@ -29,11 +30,13 @@ class PageInfo:
         Value[Page](lambda page: page.start),
         description="The cursor of the first item; null if the page is empty.",
         scopes=NO_SCOPE,
+        cost=Cost(selects=3),
     )
     end_cursor: str | None = field(
         Value[Page](lambda page: page.end),
         description="The cursor of the last item; null if the page is empty.",
         scopes=NO_SCOPE,
+        cost=Cost(selects=3),
     )
 
 
@@ -56,20 +59,33 @@ PAGE = (
 )
 
 
+def edges_field(**facts: Unpack[StatedFacts]) -> Any:
+    source = ConnectionItems[Page](lambda page: page.edge)
+    return field(source, description="The items with their cursors.", **facts)
+
+
+def nodes_field(**facts: Unpack[StatedFacts]) -> Any:
+    source = ConnectionItems[Page](lambda page: page.node)
+    return field(source, description="The items.", **facts)
+
+
+def total_count_field(**facts: Unpack[StatedFacts]) -> Any:
+    return field(
+        Value[Page](lambda page: page.total),
+        description="The number of items in the whole list, regardless of the page.",
+        **facts,
+    )
+
+
 @needs(NO_SCOPE)
 @strawberry.type(description=PAGE)
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = field(
-        ConnectionItems[Page](lambda page: page.edge), description="The items with their cursors."
-    )
-    nodes: list[T] = field(ConnectionItems[Page](lambda page: page.node), description="The items.")
+    edges: list[Edge[T]] = edges_field()
+    nodes: list[T] = nodes_field()
     page_info: PageInfo = field(
         Embedded[Page](lambda page: page), description="The position of this page in the list."
     )
-    total_count: int = field(
-        Value[Page](lambda page: page.total),
-        description="The number of items in the whole list, regardless of the page.",
-    )
+    total_count: int = total_count_field(cost=Cost(selects=2))
 
 
 First = Annotated[

@@ -1,17 +1,17 @@
-"""Facts of the schema's fields: the scopes and the audit of each.
+"""Facts of the schema's fields: the scopes, the cost and the audit of each.
 
 The fields in `graph/` state their facts. Limits, scopes and the audit log read them from the
 definitions of the finished schema.
 """
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar
 
 from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
 
-from models import Scope
+from models import Row, Scope
 
 # The keys of a field's facts in its metadata, and of a class's scopes among its attributes.
 FACTS, REQUIRED = "facts", "__required_scopes__"
@@ -45,6 +45,56 @@ class ReadAudit(enum.Enum):
     OWN_CLIENTS = enum.auto()
 
 
+# The cost of a row that is only visited, for example to be counted.
+LOOKED_AT = 0.001
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A field's reads of a practice's rows; in the worst case it reads all rows of the table.
+
+    `worked_out` is the cost of a row for which sums are computed. It applies to each row if one of
+    the `arguments` is given, or always if there are no `arguments`. It is proportional to the time
+    that PostgreSQL takes, and chosen so that all rows of a large practice cost less than the limit
+    of an operation.
+    """
+
+    model: type[Row]
+    worked_out: float = LOOKED_AT
+    arguments: Set[str] = frozenset()
+
+    @property
+    def table(self) -> str:
+        return str(self.model.__tablename__)
+
+    def weight(self, given: Set[str]) -> float:
+        """Return the cost of each row, given these arguments."""
+        is_worked_out = not self.arguments or not self.arguments.isdisjoint(given)
+        return self.worked_out if is_worked_out else LOOKED_AT
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a field costs beyond other fields with sources of its kind (`execution/field_cost.py`).
+
+    `selects` are the SELECTs that it adds to the statement. The more expensive of the two databases
+    counts; a test checks the numbers. Fields that read the whole ledger of a practice count for
+    more than they take, to keep them few.
+
+    `nesting` are the levels of rows that it adds around its selection: 1 for a sum over so many
+    rows that it counts as a level, 0 for an object without other rows in it, which takes no more
+    of the parser's stack than a sum.
+
+    `objects` are the objects that it counts for in addition to those it returns, for the rows of a
+    long report. `scan` are the rows of the whole practice that it reads.
+    """
+
+    selects: int | None = None
+    nesting: int | None = None
+    objects: int = 0
+    scan: Scan | None = None
+
+
 @dataclass(frozen=True)
 class FieldFacts:
     """The facts that a field states.
@@ -56,15 +106,20 @@ class FieldFacts:
 
     scopes: Scopes | None = None
     argument_scopes: Mapping[str, ArgumentScopes] = field(default_factory=dict)
+    cost: Cost = Cost()
     audit: ReadAudit | None = None
+    # Arguments with which the start-up check plans the field, if some viewers have to give any.
+    sample_arguments: str = ""
 
 
 class StatedFacts(TypedDict, total=False):
     """The facts as arguments of a function that declares a field."""
 
-    scopes: Scopes
+    scopes: Scopes | None
     argument_scopes: Mapping[str, ArgumentScopes]
+    cost: Cost
     audit: ReadAudit | None
+    sample_arguments: str
 
 
 NO_FACTS = FieldFacts()

@@ -5,7 +5,7 @@ import datetime as dt
 import strawberry
 
 from billing.ledger.history import HistoryStatus
-from graph.connections import PAGE, Connection
+from graph.connections import PAGE, Connection, Edge, edges_field, nodes_field, total_count_field
 from graph.fields import field
 from graph.node import Node, identity
 from graph.types.invoice import Invoice, Session, invoice, session
@@ -14,7 +14,7 @@ from graph.types.payment import LazyClient, Payment, client, payment
 from models import EntryKind
 from planner.sources import Embedded, Value
 from resolvers.account_history import HistoryRow
-from resolvers.field_facts import BILLING, PHI, needs
+from resolvers.field_facts import BILLING, PHI, Cost, needs
 from resolvers.money import Amount
 
 
@@ -64,10 +64,12 @@ class AccountHistoryEntry(Node):
         description="The status; null if there is none. A session or charge has the status of its"
         " invoice, and a payment that of its disputes, if there are any that the practice has not"
         " won.",
+        cost=Cost(selects=8),
     )
     balance_after: Money = field(
         Embedded[HistoryRow](lambda entry: entry.balance_after),
         description="The balance after the entry.",
+        cost=Cost(selects=2),
     )
     session: Session | None = session
     invoice: Invoice | None = invoice
@@ -77,4 +79,11 @@ class AccountHistoryEntry(Node):
 
 @strawberry.type(description=PAGE)
 class AccountHistoryConnection(Connection[AccountHistoryEntry]):
-    """The only connection that is not named after its node type."""
+    """The only connection that is not named after its node type.
+
+    Its rows come from three tables, and each has the balance after it.
+    """
+
+    edges: list[Edge[AccountHistoryEntry]] = edges_field(cost=Cost(selects=11))
+    nodes: list[AccountHistoryEntry] = nodes_field(cost=Cost(selects=11))
+    total_count: int = total_count_field(cost=Cost(selects=10))

@@ -39,7 +39,7 @@ from resolvers import account_history as account_history_rows
 from resolvers import balances, clients, invoices, payments, superbills
 from resolvers import payment_methods as payment_method_rows
 from resolvers import statements as statement_rows
-from resolvers.field_facts import BILLING, PHI, needs
+from resolvers.field_facts import BILLING, PHI, Cost, needs
 from resolvers.money import Amount
 from resolvers.payments import receipts as receipts_of_client
 
@@ -50,10 +50,12 @@ class Permission:
     is_allowed: bool = field(
         Value[clients.PermissionRow](lambda permission: permission.is_allowed),
         description="Whether the action is allowed.",
+        cost=Cost(selects=14),
     )
     reason: PermissionReason | None = field(
         Value[clients.PermissionRow](lambda permission: permission.reason),
         description="Why the action is not allowed; null if it is.",
+        cost=Cost(selects=14),
     )
 
 
@@ -88,15 +90,18 @@ class Balance:
     amount: Money = field(
         Embedded[balances.BalanceRow](lambda balance: Amount(balance.account.balance)),
         description="The amount owed; a negative amount is a credit.",
+        cost=Cost(selects=4),
     )
     terms: list[BalanceTerm] = field(
         EmbeddedList(balances.terms),
         description="One term of each kind, always in the same order; they add up to `amount`.",
+        cost=Cost(selects=28, nesting=1),
     )
     payable: Money = field(
         Embedded[balances.BalanceRow](lambda balance: Amount(balance.client.account.payable)),
         description="The amount that Pay Now charges, as of now: everything that is due and not"
         " disputed, less unused credit; never negative. Send it as `expectedAmount`.",
+        cost=Cost(selects=6, nesting=1),
     )
     invoices: list[PayableInvoice] = field(
         ToMany(balances.payable_invoices),
@@ -108,11 +113,13 @@ class Balance:
             lambda balance: Amount(balance.client.account.credit_applied)
         ),
         description="The unused credit that Pay Now subtracts, as of now.",
+        cost=Cost(nesting=1),
     )
     uninvoiced: Money = field(
         Embedded[balances.BalanceRow](lambda balance: Amount(balance.client.uninvoiced["total"])),
         description="The fees of sessions that are not invoiced yet, as of now. They are not part"
         " of the balance.",
+        cost=Cost(selects=5),
     )
 
 
@@ -163,10 +170,14 @@ class Client(Node):
     )
 
     can_pay: Permission = field(
-        Embedded(clients.can_pay), description="Whether this viewer may pay the balance now."
+        Embedded(clients.can_pay),
+        description="Whether this viewer may pay the balance now.",
+        cost=Cost(nesting=1),
     )
     can_add_card: Permission = field(
-        Embedded(clients.can_add_card), description="Whether this viewer may save a card on file."
+        Embedded(clients.can_add_card),
+        description="Whether this viewer may save a card on file.",
+        cost=Cost(selects=2),
     )
     payment_methods: list[PaymentMethod] = field(
         ToMany(payment_method_rows.of_client),

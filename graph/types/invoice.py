@@ -18,7 +18,7 @@ from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.sql_text import exact_decimal
 from planner.tables import RowOf
 from resolvers import invoices, payments, sessions
-from resolvers.field_facts import BILLING, PHI, needs
+from resolvers.field_facts import BILLING, PHI, Cost, needs
 from resolvers.money import Amount
 
 LazyInvoice = Annotated["Invoice", strawberry.lazy("graph.types.invoice")]
@@ -48,6 +48,7 @@ class Session(Node):
         ToOne(sessions.invoice_of),
         description="The invoice with this session; null if the session is not invoiced yet or the"
         " invoice is not shared.",
+        cost=Cost(selects=3),
     )
 
 
@@ -93,17 +94,20 @@ class Invoice(Node):
     status: InvoiceStatus = field(
         Value[invoices.InvoiceRow](lambda invoice: invoice.standing.status),
         description="The payment status.",
+        cost=Cost(selects=6),
     )
     is_past_due: bool = field(
         Value[invoices.InvoiceRow](lambda invoice: invoice.is_past_due),
         description="Whether an amount is still due after the due date. A partially paid invoice"
         " can be past due.",
+        cost=Cost(selects=6),
     )
     total: Money = money_field(models.Invoice.total_minor, "The sum of the lines, as printed.")
     amount_paid: Money = field(
         Embedded[invoices.InvoiceRow](lambda invoice: Amount(invoice.standing.paid)),
         description="The amount allocated to the invoice, less the amounts taken back by refunds"
         " and disputes.",
+        cost=Cost(selects=4),
     )
     voided: Money = field(
         Embedded[invoices.InvoiceRow](lambda invoice: invoice.voided),
@@ -122,11 +126,13 @@ class Invoice(Node):
         Embedded[invoices.InvoiceRow](lambda invoice: Amount(invoice.standing.due)),
         description="The amount still owed, zero if the invoice is void: `total` less `voided`,"
         " `writtenOff` and `amountPaid`, plus `adjusted`.",
+        cost=Cost(selects=6, nesting=1),
     )
     payable: Money = field(
         Embedded[invoices.InvoiceRow](lambda invoice: invoice.payable),
         description="The amount that Pay Now on this invoice charges: `amountDue` less unused"
         " credit, never negative; zero while the invoice is disputed. Send it as `expectedAmount`.",
+        cost=Cost(selects=18, nesting=1),
     )
     is_disputed: bool = field(
         Value[invoices.InvoiceRow](lambda invoice: invoice.is_disputed),
@@ -139,6 +145,7 @@ class Invoice(Node):
     payments: list[Payment] = field(
         ToMany(payments.of_invoice),
         description="The payments with an allocation to this invoice, newest first.",
+        cost=Cost(selects=5),
     )
     notes: str | None = column(
         models.Invoice.notes, "The practice's notes on the invoice.", scopes=PHI

@@ -15,7 +15,7 @@ from models import CardBrand, DeclineReason, PaymentMethodKind
 from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.tables import RowOf
 from resolvers import clients, invoices, payments
-from resolvers.field_facts import BILLING, needs
+from resolvers.field_facts import BILLING, Cost, needs
 from resolvers.money import Amount
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Payment(Node):
     status: PaymentStatus = field(
         Value[payments.PaymentRow](lambda payment: payment.status),
         description="The state of the payment.",
+        cost=Cost(selects=4),
     )
     method: PaymentMethodKind = column(models.Payment.method, "The method of payment.")
     card: PaymentCard | None = field(
@@ -106,15 +107,18 @@ class Payment(Node):
         ToMany(payments.allocations),
         description="The amount paid on each invoice, oldest invoice first, including the unused"
         " credit that was applied with the payment.",
+        cost=Cost(selects=5),
     )
     refunded: Money = field(
         Embedded[payments.PaymentRow](lambda payment: Amount(payment.refunds["total"])),
         description="The amount refunded.",
+        cost=Cost(selects=4),
     )
     disputed_amount: Money = field(
         Embedded[payments.PaymentRow](lambda payment: Amount(payment.disputes["total"])),
         description="The amount that the cardholder disputes at the bank, or that the bank"
         " has given back to the cardholder; 0 again once the practice has won the dispute.",
+        cost=Cost(selects=4),
     )
     receipt: LazyReceipt | None = field(
         ToOne(payments.receipt_of), description="The receipt; null if the payment did not succeed."

@@ -37,7 +37,7 @@ from resolvers import online_payments as online_payment_rows
 from resolvers import sessions as session_rows
 from resolvers import statements as statement_rows
 from resolvers import superbills as superbill_rows
-from resolvers.field_facts import NO_SCOPE, ReadAudit, needs
+from resolvers.field_facts import NO_SCOPE, Cost, ReadAudit, Scan, needs
 from resolvers.payments import receipts_of_practice
 
 WHOLE_PRACTICE = 500
@@ -139,6 +139,7 @@ class OnlinePayments:
     minimum: Money = field(
         Embedded[online_payment_rows.OnlineRow](lambda online: online.minimum),
         description="The smallest amount that a card can be charged.",
+        cost=Cost(selects=1),
     )
 
 
@@ -176,6 +177,7 @@ class Practice(Node):
         ToMany(viewer_fields.clinicians),
         description="The practice's therapists.",
         scopes=NO_SCOPE,
+        cost=Cost(nesting=0),
     )
     version: str | None = field(
         ViewerField(changed_since.of_practice),
@@ -200,6 +202,7 @@ class Practice(Node):
         },
         description="All invoices that the viewer has access to, newest first by default; at most"
         " 500 per page.",
+        cost=Cost(scan=Scan(models.Invoice, 0.07, {"status", "pastDue"})),
     )
 
     payments: Connection[Payment] = connection(
@@ -209,6 +212,7 @@ class Practice(Node):
         filters={"date_range": Begun, "status": PaymentStatuses, "changed_since": ChangedSince},
         description="All payments that the viewer has access to, newest first; at most 500 per"
         " page.",
+        cost=Cost(scan=Scan(models.Payment, 0.01, {"status"})),
     )
 
     sessions: Connection[Session] = connection(
@@ -224,6 +228,7 @@ class Practice(Node):
         },
         description="All sessions that the viewer has access to, newest first; at most 500 per"
         " page. A session also changes when it is invoiced, and when the invoice is voided.",
+        cost=Cost(scan=Scan(models.Session)),
     )
 
     statements: Connection[Statement] = connection(
@@ -233,6 +238,7 @@ class Practice(Node):
         filters={"date_range": DocumentPeriod, "changed_since": ChangedSince},
         description="All statements that the viewer has access to, newest first; at most 500 per"
         " page.",
+        cost=Cost(scan=Scan(models.Statement)),
     )
 
     superbills: Connection[Superbill] = connection(
@@ -242,6 +248,7 @@ class Practice(Node):
         filters={"date_range": DocumentPeriod, "changed_since": ChangedSince},
         description="All superbills that the viewer has access to, newest first; at most 500 per"
         " page.",
+        cost=Cost(scan=Scan(models.Superbill)),
     )
 
     receipts: Connection[Receipt] = connection(
@@ -251,6 +258,7 @@ class Practice(Node):
         filters={"date_range": ReceiptDays, "changed_since": ChangedSince},
         description="All receipts that the viewer has access to, newest first; at most 500 per"
         " page. A receipt counts as changed when its payment changes, as by a refund.",
+        cost=Cost(scan=Scan(models.Receipt)),
     )
 
     ledger: AccountHistoryConnection = connection(
@@ -275,6 +283,7 @@ class Practice(Node):
         },
         description="The ledger of all clients that the viewer has access to, the entry posted last"
         " first; at most 500 per page.",
+        cost=Cost(scan=Scan(models.Invoice, 0.02, {"kind"})),
     )
 
     revenue: list[RevenuePeriod] = field(
@@ -292,6 +301,8 @@ class Practice(Node):
         " listed, including periods without any movement; at most 400. The first and the last"
         " period are cut off at the ends of the range. Needs `aggregates:read`. Costs 0.04 for"
         " each invoice of the practice.",
+        cost=Cost(selects=20, scan=Scan(models.Invoice, 0.04)),
+        sample_arguments='(dateRange: { gte: "2026-01-01", lte: "2026-12-31" })',
     )
 
     aging: Aging = field(
@@ -300,6 +311,7 @@ class Practice(Node):
         arguments={"as_of": AsOf, "clinician_id": Therapist},
         description="The amounts due on all invoices, by the number of days past due. Needs"
         " `aggregates:read`. Costs 0.02 for each invoice of the practice.",
+        cost=Cost(selects=20, objects=400, scan=Scan(models.Invoice, 0.02)),
     )
 
 

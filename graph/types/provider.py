@@ -11,7 +11,7 @@ from graph.scalars import CountryCode
 from planner.sources import Embedded, ToOne, Value
 from resolvers import statements, viewer_fields
 from resolvers.addresses import AddressRow, is_address_present
-from resolvers.field_facts import NO_SCOPE, StatedFacts, needs
+from resolvers.field_facts import NO_SCOPE, Cost, Scopes, StatedFacts, needs
 
 
 @needs(NO_SCOPE)
@@ -100,11 +100,14 @@ class Provider:
     )
 
 
-def provider_field(**facts: Unpack[StatedFacts]) -> Any:
-    return field(ToOne(statements.issuer), description="The issuer, as printed.", **facts)
+def provider_field(scopes: Scopes | None = None) -> Any:
+    source, description = ToOne(statements.issuer), "The issuer, as printed."
+    return field(source, description=description, cost=Cost(nesting=0), scopes=scopes)
 
 
 provider = provider_field()
 clinician = field(
-    ToOne(viewer_fields.clinician_of), description="The therapist; null if none is assigned."
+    ToOne(viewer_fields.clinician_of),
+    description="The therapist; null if none is assigned.",
+    cost=Cost(nesting=0),
 )

@@ -2,9 +2,11 @@
 
 import datetime as dt
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
+import models
 from graph.connections import Connection, connection
 from graph.fields import field
 from graph.mutations.inputs import ClientOrder
@@ -16,7 +18,7 @@ from models import Scope, ViewerKind
 from planner.sources import NodeById, NodesByIds, ToMany, ToOne, Value
 from planner.sql_text import rfc3339
 from resolvers import clients, nodes, sign_ins, viewer_fields
-from resolvers.field_facts import NO_SCOPE, PHI, ArgumentScopes, ReadAudit
+from resolvers.field_facts import NO_SCOPE, PHI, ArgumentScopes, Cost, ReadAudit, Scan
 
 
 @strawberry.type(
@@ -83,6 +85,7 @@ class Query:
     client: Client | None = field(
         ToOne(clients.client),
         audit=ReadAudit.BY_ID_OR_SOLE_CLIENT,
+        sample_arguments=f'(id: "cli_{UUID(int=0)}")',
         arguments={
             "id": Annotated[
                 strawberry.ID | None, strawberry.argument(description="The client's id: `cli_…`.")
@@ -136,6 +139,7 @@ class Query:
         },
         description="All clients that the viewer has access to, sorted by name by default; at most"
         " 500 per page.",
+        cost=Cost(scan=Scan(models.Client, 0.2, {"withBalance"})),
     )
 
     node: Node | None = field(
@@ -162,4 +166,5 @@ class Query:
         description="Objects by their ids, in the order of the ids; at most 50. Null for each"
         " object that the viewer has no access to.",
         scopes=NO_SCOPE,
+        cost=Cost(selects=36),
     )

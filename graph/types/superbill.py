@@ -18,7 +18,7 @@ from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.sql_text import exact_decimal
 from planner.tables import RowOf
 from resolvers import superbills
-from resolvers.field_facts import BILLING, PHI, needs
+from resolvers.field_facts import BILLING, PHI, Cost, needs
 from resolvers.money import Amount
 
 
@@ -88,10 +88,12 @@ class Completeness:
     is_complete: bool = field(
         Value[superbills.SuperbillRow](lambda superbill: superbill.is_complete),
         description="Whether nothing is missing.",
+        cost=Cost(selects=10),
     )
     missing: list[SuperbillGap] = field(
         ToMany(superbills.gaps),
         description="The missing information: first that of the header, then line by line.",
+        cost=Cost(selects=11),
     )
 
 
@@ -110,6 +112,7 @@ class Superbill(Node):
         ToOne(superbills.rendering_provider),
         description="The provider who held the visits, as printed; null if the issuer did.",
         scopes=PHI,
+        cost=Cost(nesting=0),
     )
     issued_on: dt.date = column(models.Superbill.issued_on, "The day of issue.")
     period_start: dt.date = column(models.Superbill.period_start, "The first day of the period.")
@@ -128,9 +131,11 @@ class Superbill(Node):
     total_fee: Money = field(
         Embedded[superbills.SuperbillRow](lambda bill: Amount(bill.totals["fee"])),
         description="The fees of all visits.",
+        cost=Cost(selects=3),
     )
     total_paid: Money = field(
         Embedded[superbills.SuperbillRow](lambda bill: Amount(bill.totals["paid"])),
         description="The amount paid for the visits at the time of issue.",
+        cost=Cost(selects=3),
     )
     document: DocumentLink = document_field("sbl")

@@ -18,7 +18,6 @@ from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
 from execution.executor import Executor
-from execution.field_cost import LOOKED_AT, SCANS
 from execution.limits import (
     MAX_ALIASES,
     MAX_CHANGES,
@@ -30,10 +29,9 @@ from execution.limits import (
     MAX_NESTING,
     MAX_SELECTS,
     Limits,
-    Measure,
-    Size,
     too_long,
 )
+from execution.size import Measure, Size
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import READ_SCOPES, ViewerKind
@@ -46,7 +44,7 @@ from planner.operation import (
     validate_operation,
 )
 from planner.sources import MAX_SIZE, ConnectionField, source_of
-from resolvers.field_facts import ReadAudit, facts_of, object_fields
+from resolvers.field_facts import LOOKED_AT, ReadAudit, facts_of, object_fields
 from tests.support.demo_server import PROJECT
 from tests.support.example_operations import REPORTS, WRITTEN
 
@@ -54,6 +52,14 @@ SCHEMA = schema()._schema
 CLIENT = Viewer(
     ViewerKind.CLIENT, "p", "t", "c", "c", READ_SCOPES, "USD", "UTC", dt.datetime.now(dt.UTC)
 )
+
+
+# Fields that read rows of the whole practice.
+SCANS = {
+    f"{type_.name}.{name}": scan
+    for type_, name, field in object_fields(SCHEMA)
+    if (scan := facts_of(field).cost.scan)
+}
 
 
 def measured(query: str, **variables: Any) -> Size:

@@ -21,10 +21,12 @@ from typer.testing import CliRunner
 from execution.pipeline import Request
 from execution.scopes import required_scopes, scopes_of_field
 from execution.startup_check import check_schema
+from graph.connections import Connection, connection
 from graph.fields import column, field
 from graph.mutations.mutation import Mutation
 from graph.scalars import CONFIG
 from graph.schema import schema
+from graph.types.invoice import Invoice as Bill
 from graph.types.query import Query
 from models import READ_SCOPES, Invoice, Scope
 from planner.operation import Operation, parse_document, select_operation, validate_operation
@@ -33,6 +35,8 @@ from resolvers.field_facts import (
     BILLING,
     NO_SCOPE,
     WRITING,
+    Cost,
+    Scan,
     facts_of,
     needs,
     object_fields,
@@ -196,17 +200,31 @@ class QueryWithText(Query):
     planted: list[PlantedBill] = field(ToMany(of_practice))
 
 
+@strawberry.type
+class QueryWithList(Query):
+    planted: Connection[Bill] = connection(of_practice, description="", most=500)
+
+
+@strawberry.type
+class QueryWithScan(Query):
+    planted: Connection[Bill] = connection(
+        of_practice, description="", cost=Cost(scan=Scan(Invoice))
+    )
+
+
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        (QueryWithField, "QueryWithField.planted"),
-        (QueryWithType, "Planted.number"),
-        (QueryWithText, "PlantedBill.text"),
+        (QueryWithField, "no scopes are stated for QueryWithField.planted"),
+        (QueryWithType, "no scopes are stated for Planted.number"),
+        (QueryWithText, "no scopes are stated for PlantedBill.text"),
+        (QueryWithList, "QueryWithList.planted reads the whole practice"),
+        (QueryWithScan, "QueryWithScan.planted reads the whole practice"),
     ],
 )
-def test_field_without_stated_scopes_stops_the_server(query: type[Query], told: str) -> None:
+def test_field_without_stated_facts_stops_the_server(query: type[Query], told: str) -> None:
     made = strawberry.Schema(query, Mutation, config=CONFIG)
-    with pytest.raises(TypeError, match=f"no scopes are stated for {told}$"):
+    with pytest.raises(TypeError, match=told):
         check_schema(made, lateral=False)
 
 

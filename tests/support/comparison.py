@@ -14,9 +14,10 @@ from sqlalchemy import make_url
 from billing.documents.links import Signer
 from execution.executor import Executor
 from execution.introspection import Introspection
-from execution.limits import Measure, too_large
+from execution.limits import too_large
 from execution.pipeline import GraphQLService, Request
 from execution.prepared_operation import PreparedOperation
+from execution.size import Measure
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import ContactRight, Practice, Scope, Token
