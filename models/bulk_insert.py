@@ -30,6 +30,15 @@ async def trust_foreign_keys(conn: AsyncConnection) -> None:
         await conn.execute(text("SET LOCAL session_replication_role = replica"))
 
 
+async def plan_anew(conn: AsyncConnection) -> None:
+    """Let PostgreSQL plan its foreign key checks anew, now that there are more rows.
+
+    A session keeps these plans. Those of an empty table read all rows of a practice for each check.
+    """
+    if conn.dialect.name == "postgresql":
+        await conn.execute(text("DISCARD PLANS"))
+
+
 async def is_kept_from(engine: AsyncEngine, row: type[Row]) -> bool:
     """Return whether a table's policy holds for the engine's role: PostgreSQL then refuses COPY."""
     if engine.dialect.name != "postgresql":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.imports.layouts import LAYOUTS
@@ -40,30 +40,41 @@ async def note_known(
         return
     for kind in [layout.kind for layout in LAYOUTS] + [kind for kind, _ in ALSO.values()]:
         for ids in chunks(external_ids(staging, kind)):
-            found = await conn.execute(lookup(kind).where(*own, *of_ids(kind, ids)))
+            found = await conn.execute(lookup(conn, kind, own, ids))
             staging.add_known(kind, found)
     await note_clients(conn, staging, practice_id, source)
 
 
-def lookup(kind: str) -> Select[Any]:
+def lookup(
+    conn: AsyncConnection, kind: str, own: tuple[ColumnElement[bool], ...], ids: list[str]
+) -> Select[Any]:
+    """Select references of a kind by the ids of the other system."""
+    found = references_of(kind).where(*own)
+    if conn.dialect.name != "postgresql":
+        return found.where(ExternalReference.external_id.in_(ids))
+    # The limit keeps PostgreSQL to one look-up for each id: without statistics of the rows of an
+    # import it would compare each row with all ids.
+    wanted = func.unnest(cast(ids, ARRAY(Text))).table_valued("id").render_derived()
+    one = found.where(ExternalReference.external_id == wanted.c.id).limit(1).lateral()
+    return select(one).select_from(wanted).join(one, true())
+
+
+def references_of(kind: str) -> Select[Any]:
     """Select references of a kind, with the row of the client where there is one."""
     columns: list[Any] = [
         ExternalReference.external_id,
         ExternalReference.row_id,
         ExternalReference.digest,
     ]
+    of_kind = ExternalReference.kind == kind
     table = OWNED.get(kind)
     if table is None:
-        return select(*columns, ExternalReference.row_id)
+        return select(*columns, ExternalReference.row_id.label("client_row_id")).where(of_kind)
     same = (
         table.practice_id == ExternalReference.practice_id,
         table.id == ExternalReference.row_id,
     )
-    return select(*columns, table.client_id).join(table, same[0] & same[1])
-
-
-def of_ids(kind: str, ids: list[str]) -> tuple[Any, ...]:
-    return ExternalReference.kind == kind, ExternalReference.external_id.in_(ids)
+    return select(*columns, table.client_id).join(table, same[0] & same[1]).where(of_kind)
 
 
 async def note_clients(
@@ -76,11 +87,8 @@ async def note_clients(
     )
     own = ExternalReference.practice_id == practice_id, ExternalReference.source == source
     for ids in chunks(str(row["client_row_id"]) for row in needed):
-        found = await conn.execute(
-            lookup("client").where(
-                *own, ExternalReference.kind == "client", ExternalReference.row_id.in_(ids)
-            )
-        )
+        clients = references_of("client").where(*own, ExternalReference.row_id.in_(ids))
+        found = await conn.execute(clients)
         staging.add_known("client", found)
     staging.execute(
         "UPDATE known SET client_id = (SELECT client.external_id FROM known AS client"

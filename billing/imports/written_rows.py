@@ -1,37 +1,17 @@
 """The writing of an import's rows in bulk, and the versions of the rows it has changed."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.entry.bulk import RowBatch, row_batch
 from billing.entry.writing import write
 from billing.imports.context import ImportContext
 from billing.imports.references import chunks
-from billing.ledger.versions import VERSIONED, new_version
-from models import (
-    Client,
-    ExternalReference,
-    Invoice,
-    Payment,
-    Row,
-    Session,
-    Superbill,
-    bulk_insert,
-)
-
-# The kinds of records whose rows have versions.
-KINDS: Mapping[type[Row], tuple[str, ...]] = {
-    Client: ("client",),
-    Session: ("session",),
-    Invoice: ("invoice", "opening_balance"),
-    Payment: ("payment",),
-    Superbill: ("superbill",),
-}
+from billing.ledger.versions import VERSIONED, new_version, version_ahead
+from models import Client, bulk_insert
 
 
 @dataclass
@@ -45,6 +25,8 @@ class RowWriter:
     conn: AsyncConnection
     context: ImportContext
     copies: bool
+    # The version of new rows.
+    version: int
     has_written: bool = False
     writing: asyncio.Task[None] | None = None
 
@@ -52,7 +34,8 @@ class RowWriter:
     async def of(
         cls, engine: AsyncEngine, conn: AsyncConnection, context: ImportContext
     ) -> "RowWriter":
-        return cls(conn, context, not await bulk_insert.is_kept_from(engine, Client))
+        copies = not await bulk_insert.is_kept_from(engine, Client)
+        return cls(conn, context, copies, await version_ahead(conn, context.facts.id))
 
     async def write(self) -> None:
         """Write the operations that wait, unless nothing will be imported."""
@@ -62,6 +45,10 @@ class RowWriter:
             return
         self.has_written = True
         batch = row_batch(operations)
+        for table in VERSIONED:
+            for values in batch.rows.get(table, ()):
+                values["version"] = self.version
+        self.context.touched.add(batch.changes)
         await self.settle()
         self.writing = asyncio.create_task(self.insert(batch))
 
@@ -82,27 +69,17 @@ class RowWriter:
         for table, rows in batch.rows.items():
             insert = bulk_insert.copy if self.copies else bulk_insert.insert_arrays
             await insert(self.conn, table, rows)
+        await bulk_insert.plan_anew(self.conn)
 
     async def stamp_versions(self) -> None:
-        """Set the practice's next version on all rows that are new or changed.
+        """Set the practice's next version on the rows that were changed. New rows have it already.
 
         Payments of the practice wait from here to the end of the transaction.
         """
         if not self.has_written:
             return
-        practice_id, touched = self.context.facts.id, self.context.touched.rows
-        async with new_version(self.conn, practice_id) as version:
+        touched = self.context.touched.rows
+        async with new_version(self.conn, self.context.facts.id, self.version) as version:
             for table in VERSIONED:
-                if table in KINDS:
-                    await version.set_on(table, table.id.in_(self.entered(KINDS[table])))
                 for some in chunks(sorted(touched.get(table, ()))):
                     await version.set_on(table, table.id.in_(some))
-
-    def entered(self, kinds: Sequence[str]) -> Select[str]:
-        """Select the rows of the records of these kinds that this import has entered or changed."""
-        return select(ExternalReference.row_id).where(
-            ExternalReference.practice_id == self.context.facts.id,
-            ExternalReference.source == self.context.source,
-            ExternalReference.kind.in_(kinds),
-            ExternalReference.changed_at == self.context.now,
-        )

@@ -42,6 +42,9 @@ from models.upsert import insert_into
 # The tables with versions. A receipt never changes: it has the version of its payment.
 VERSIONED: tuple[Any, ...] = (Client, Session, Invoice, Payment, Statement, Superbill)
 
+# The versions that may be taken by others while rows are written with a version ahead of them.
+AHEAD = 1_000_000
+
 # The ids of changed rows, by their table.
 Changed = Mapping[type[Row], Iterable[str]]
 
@@ -78,31 +81,50 @@ class NewVersion:
 
     async def set_on(self, table: Any, which: ColumnElement[bool]) -> None:
         """Set the version on the rows of a table that a condition selects."""
-        rows = update(table).where(table.practice_id == self.practice_id, which)
-        await self.conn.execute(rows.values(version=self.number))
+        own = table.practice_id == self.practice_id, table.version.is_distinct_from(self.number)
+        await self.conn.execute(update(table).where(*own, which).values(version=self.number))
         self.tables.add(table)
 
 
 @asynccontextmanager
-async def new_version(conn: AsyncConnection, practice_id: str) -> AsyncIterator[NewVersion]:
-    """Take the practice's next version, to be set on rows, and then record its events."""
-    version = NewVersion(conn, practice_id, await next_version(conn, practice_id))
+async def new_version(
+    conn: AsyncConnection, practice_id: str, ahead: int | None = None
+) -> AsyncIterator[NewVersion]:
+    """Take the practice's next version, to be set on rows, and then record its events.
+
+    If the transaction has inserted rows with the version `ahead`, the practice's version becomes
+    that one, unless others have come so far meanwhile.
+    """
+    version = NewVersion(conn, practice_id, await next_version(conn, practice_id, ahead))
+    if ahead is not None:
+        version.tables |= {*VERSIONED}
+        for table in VERSIONED if version.number != ahead else ():
+            await version.set_on(table, table.version == ahead)
     yield version
     await record_events(conn, practice_id, version.number, version.tables)
 
 
-async def next_version(conn: AsyncConnection, practice_id: str) -> int:
+async def version_ahead(conn: AsyncConnection, practice_id: str) -> int:
+    """Return a version for rows that are inserted before the practice's next version is taken.
+
+    The counter is not locked: others count up meanwhile, and don't come so far.
+    """
+    counter = select(PracticeVersion.version).where(PracticeVersion.practice_id == practice_id)
+    rows = await conn.scalar(select(highest_version(practice_id)))
+    return max(rows or 0, await conn.scalar(counter) or 0) + AHEAD
+
+
+async def next_version(conn: AsyncConnection, practice_id: str, ahead: int | None = None) -> int:
     """Return a version above the practice's counter and above the versions of all of its rows.
 
     An import may bring rows with versions that the counter has not reached.
     """
-    first = insert_into(conn, PracticeVersion).values(
-        practice_id=practice_id, version=highest_version(practice_id) + 1
-    )
-    last, least = PracticeVersion.version, first.excluded.version
+    least = highest_version(practice_id) + 1 if ahead is None else ahead
+    first = insert_into(conn, PracticeVersion).values(practice_id=practice_id, version=least)
+    last, wanted = PracticeVersion.version, first.excluded.version
     counted_up = first.on_conflict_do_update(
         index_elements=["practice_id"],
-        set_={"version": case((last >= least, last + 1), else_=least)},
+        set_={"version": case((last >= wanted, last + 1), else_=wanted)},
     )
     return int((await conn.execute(counted_up.returning(last))).scalar_one())
 

@@ -3,7 +3,7 @@
 Events are derived from the rows that carry the version, so that no writer has to announce anything.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
@@ -58,19 +58,12 @@ async def write_events(conn: AsyncConnection, events: list[dict[str, Any]]) -> N
 
 async def changed_rows(
     conn: AsyncConnection, states: RowStates, practice_id: str, version: int
-) -> AsyncIterator[list[Row[Any]]]:
+) -> AsyncIterator[Sequence[Row[Any]]]:
     """Yield the rows that carry a version, a part at a time, with their former states."""
-    last: str | None = None
-    while True:
-        statement = read_states(states, practice_id, version, now(conn))
-        if last is not None:
-            statement = statement.where(states.table.id > last)
-        rows = list(await conn.execute(statement.limit(ROWS_AT_ONCE)))
-        if rows:
-            yield rows
-        if len(rows) < ROWS_AT_ONCE:
-            return
-        last = rows[-1][0]
+    statement = read_states(states, practice_id, version, now(conn))
+    found = await conn.stream(statement, execution_options={"yield_per": ROWS_AT_ONCE})
+    async for rows in found.partitions():
+        yield rows
 
 
 def read_states(

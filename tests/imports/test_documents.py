@@ -59,7 +59,8 @@ async def test_superbill_has_its_lines_providers_and_diagnoses(desk: ImportDesk)
     await desk.load(small_folder())
     (superbill,) = await desk.rows(Superbill)
     heads = {one["id"]: one["name"] for one in await desk.rows(Letterhead)}
-    assert (superbill["number"], superbill["serial"], superbill["version"]) == ("B-7", 1, 1)
+    assert (superbill["number"], superbill["serial"]) == ("B-7", 1)
+    assert superbill["version"] == await desk.version()
     assert heads[superbill["letterhead_id"]] != "Ruth Adeyemi"
     assert heads[superbill["rendering_letterhead_id"]] == "Ruth Adeyemi"
     lines = [

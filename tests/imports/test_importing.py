@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.entry.commands import EntryContext, enter_for_client
 from billing.entry.statements import StatementPeriod, issue_statement
+from billing.outbox import recording
 from models import (
     AccessEntry,
     Allocation,
@@ -21,8 +22,10 @@ from models import (
     DocumentCounter,
     DocumentKind,
     EntryKind,
+    EventKind,
     Invoice,
     LedgerEntry,
+    OutboxEvent,
     Payment,
     PaymentState,
     Receipt,
@@ -128,11 +131,26 @@ async def test_trial_does_everything_and_rolls_it_back(desk: ImportDesk) -> None
 async def test_changes_are_stamped_and_audited(desk: ImportDesk) -> None:
     await desk.load(small_folder())
     versions = {one["version"] for one in await desk.rows(Invoice) + await desk.rows(Payment)}
-    assert versions == {1}
+    assert versions == {await desk.version()}
     audited = await desk.rows(AccessEntry)
     clients = {await desk.row_of("client", name) for name in ("c1", "c2", "c3")}
     assert {one["client_id"] for one in audited} == clients
     assert {(one["name"], one["operation"]) for one in audited} == {("Olga", "test")}
+
+
+async def test_each_new_row_has_an_event(desk: ImportDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "ROWS_AT_ONCE", 2)
+    await desk.load(small_folder())
+    events = await desk.rows(OutboxEvent)
+    assert [one["position"] for one in events] == [*range(1, len(events) + 1)]
+    for kind, table in (
+        (EventKind.CLIENT_CREATED, Client),
+        (EventKind.SESSION_CREATED, Session),
+        (EventKind.INVOICE_ISSUED, Invoice),
+        (EventKind.PAYMENT_CREATED, Payment),
+    ):
+        told = [one["row_id"] for one in events if one["kind"] == kind]
+        assert told == [one["id"] for one in await desk.rows(table)]
 
 
 async def test_details_of_people_follow_the_files(desk: ImportDesk) -> None:
@@ -184,7 +202,7 @@ async def test_later_records_of_known_clients_are_added(desk: ImportDesk) -> Non
     assert await findings(desk.engine, desk.practice_id) == []
     # The oldest invoice is paid first, and its version tells of it.
     (oldest,) = await desk.rows(Invoice, number="A-17")
-    assert oldest["version"] == 2
+    assert oldest["version"] == await desk.version()
 
 
 async def test_details_of_an_issued_invoice_follow_the_files(desk: ImportDesk) -> None:
@@ -198,7 +216,7 @@ async def test_details_of_an_issued_invoice_follow_the_files(desk: ImportDesk) -
     assert report.counts["invoices"] == {"new": 0, "changed": 1, "same": 2}
     (invoice,) = await desk.rows(Invoice, number="A-17")
     assert (invoice["due_on"], invoice["notes"]) == (dt.date(2026, 3, 31), "By post")
-    assert (invoice["shared_at"], invoice["version"]) == (None, 2)
+    assert (invoice["shared_at"], invoice["version"]) == (None, await desk.version())
     audited = [one["client_id"] for one in await desk.rows(AccessEntry)]
     assert audited.count(invoice["client_id"]) == 2
     assert (await desk.load(folder)).counts["invoices"] == {"new": 0, "changed": 0, "same": 3}
@@ -214,6 +232,7 @@ async def test_archived_client_follows_the_files(desk: ImportDesk) -> None:
         row["archived_on"] = ""
     folder["clients"][0]["archived_on"] = "2026-03-01"
     await desk.load(folder)
+    first = await desk.version()
 
     async def archived() -> list[dt.date | None]:
         ids = [await desk.row_of("client", name) for name in ("c1", "c2")]
@@ -226,7 +245,8 @@ async def test_archived_client_follows_the_files(desk: ImportDesk) -> None:
     assert (await desk.load(folder)).counts["clients"] == {"new": 0, "changed": 2, "same": 1}
     assert await archived() == [None, dt.date(2026, 3, 2)]
     versions = {one["name"]: one["version"] for one in await desk.rows(Client)}
-    assert versions == {"Ana Prieto": 2, "Ben Osei": 2, "Cleo Tan": 1}
+    last = await desk.version()
+    assert versions == {"Ana Prieto": last, "Ben Osei": last, "Cleo Tan": first}
     folder["clients"][2]["archived_on"] = "2026-04-02"
     assert [str(one) for one in (await desk.load(folder)).faults] == [
         "clients.csv:4:archived_on: is in the future: correct the record"

@@ -9,12 +9,24 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.entry.commands import EntryContext, enter_for_client
 from billing.entry.outside_payments import OutsidePayment, record_payment
 from billing.imports.importing import ImportDisturbed, ImportRun, lock_imports
-from models import Payment, PaymentMethodKind, Receipt
+from billing.ledger.versions import AHEAD
+from models import (
+    Client,
+    Invoice,
+    OutboxEvent,
+    Payment,
+    PaymentMethodKind,
+    PracticeVersion,
+    Receipt,
+    Session,
+    Superbill,
+)
 from tests.support.books import findings
 from tests.support.import_folders import (
     Folder,
@@ -96,10 +108,31 @@ async def test_payments_go_on_during_an_import(
     assert len(await desk.rows(Payment, amount_minor=4_000)) == 1
     receipts = [one["serial"] for one in await desk.rows(Receipt)]
     assert sorted(receipts) == list(range(1, 24))
-    versions = [one["version"] for one in await desk.rows(Payment, amount_minor=1_000)]
+    versions = {one["version"] for one in await desk.rows(Payment, amount_minor=1_000)}
     (own,) = await desk.rows(Payment, amount_minor=4_000)
-    assert {own["version"] + 1} == set(versions)
+    assert versions == {await desk.version()}
+    assert own["version"] < min(versions)
     assert await findings(desk.engine, desk.practice_id) == []
+
+
+@pytest.mark.usefixtures("on_postgresql")
+async def test_versions_of_others_may_pass_the_import(
+    desk: ImportDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The practice's version becomes higher than that of the rows that wait to be committed."""
+    compare, passed = ImportRun.compare_totals, 3 * AHEAD
+
+    async def count_and_compare(run: ImportRun, *given: object) -> None:
+        async with desk.engine.begin() as conn:
+            row = {"practice_id": desk.practice_id, "version": passed}
+            await conn.execute(insert(PracticeVersion).values(row))
+        await compare(run, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ImportRun, "compare_totals", count_and_compare)
+    assert (await desk.load(small_folder())).is_imported
+    assert await desk.version() == passed + 1
+    for table in (Client, Session, Invoice, Payment, Superbill, OutboxEvent):
+        assert {one["version"] for one in await desk.rows(table)} == {passed + 1}
 
 
 async def test_killed_import_leaves_nothing(

@@ -23,7 +23,15 @@ from billing.imports.mapping import OURS, ImportMapping
 from billing.imports.values import Formats
 from billing.money import currency_digits
 from billing.time_zones import zone
-from models import ActorKind, Allocation, DocumentCounter, ExternalReference, LedgerEntry, Row
+from models import (
+    ActorKind,
+    Allocation,
+    DocumentCounter,
+    ExternalReference,
+    LedgerEntry,
+    PracticeVersion,
+    Row,
+)
 from models.database import open_engine
 from tests.support.empty_databases import prepare
 from tests.support.entries import PRACTICE
@@ -218,6 +226,11 @@ class ImportDesk:
     async def row_of(self, kind: str, external_id: str) -> str:
         (found,) = await self.rows(ExternalReference, kind=kind, external_id=external_id)
         return str(found["row_id"])
+
+    async def version(self) -> int:
+        """Return the version of the practice's data."""
+        (found,) = await self.rows(PracticeVersion)
+        return int(found["version"])
 
     async def balances(self, client: str) -> tuple[int, int]:
         """Return the balance and the unallocated funds of a client, by its external id."""
