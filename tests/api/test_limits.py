@@ -125,9 +125,9 @@ def test_mutation_fields_are_limited() -> None:
 
 
 def test_cost_uses_the_page_sizes_after_defaults() -> None:
-    """Two lists of n and m cost n * (1 + m), the objects that a response may have."""
+    """Two pages of n and m cost 1 + n * (2 + m), the objects that a response may have."""
     literal = "{ clients(first: 100) { nodes { invoices(first: 100) { nodes { id } } } } }"
-    assert measured(literal).cost == 100 * (1 + 100)
+    assert measured(literal).cost == 1 + 100 * (2 + 100)
     inner = "nodes { invoices(last: $m) { nodes { id } } }"
     query = f"query Q($n: Int, $m: Int = 3) {{ clients(first: $n) {{ {inner} }} }}"
     assert measured(query, n=100, m=100).cost == measured(literal).cost

@@ -19,7 +19,7 @@ from sqlalchemy import literal
 from typer.testing import CliRunner
 
 from execution.pipeline import Request
-from execution.scopes import required_scopes, scopes_of_field
+from execution.scopes import required_scopes
 from execution.startup_check import check_schema
 from graph.connections import Connection, connection
 from graph.fields import column, field
@@ -40,6 +40,7 @@ from resolvers.field_facts import (
     facts_of,
     needs,
     object_fields,
+    scopes_of_field,
     scopes_of_type,
 )
 from resolvers.invoices import of_practice
