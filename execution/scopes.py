@@ -11,7 +11,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema, get_named_type
 from graphql.execution.values import VariableValues
 
-from execution.selected_fields import SelectedField, selected_fields
+from execution.selected_fields import SelectedField, SelectedFields
 from models import Scope
 from planner.operation import Operation, coerce_variables, graphql_error
 from planner.sources import NodeById, NodesByIds, source_of
@@ -128,12 +128,12 @@ def scopes_by_arguments(schema: GraphQLSchema, selected: SelectedField) -> Scope
     return NO_SCOPE.union(*(scopes for _, scopes in by_id), *(one.scopes for one in stated))
 
 
-def required_scopes(schema: GraphQLSchema, operation: Operation) -> RequiredScopes:
-    """Return the scopes needed by all fields that the operation names, including skipped ones."""
+def required_scopes(schema: GraphQLSchema, whole: SelectedFields) -> RequiredScopes:
+    """Return the scopes needed by all fields that an operation selects, including skipped ones."""
     fields: dict[str, Scopes] = {}
     with_arguments: list[SelectedField] = []
     most = NO_SCOPE
-    for selected in selected_fields(schema, operation):
+    for selected in whole.everything():
         if scopes := scopes_of_field(selected.type, selected.node.name.value):
             fields[selected.coordinate] = scopes
         if by_arguments := scopes_by_arguments(schema, selected):

@@ -6,15 +6,12 @@ however often it is spread.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     GraphQLError,
     GraphQLInt,
-    GraphQLSchema,
     IntValueNode,
     ListValueNode,
     NullValueNode,
@@ -78,16 +75,10 @@ class Size:
 class Measure:
     """Measures one document. `numbers` are the variables that the measurement depends on."""
 
-    def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]
-    ) -> None:
-        self.schema, self.document, self.variables = schema, document, variables
+    def __init__(self, selected: SelectedDocument, variables: Mapping[str, Any]) -> None:
+        self.selected, self.variables = selected, variables
         self.numbers: set[str] = set()
         self.measured: dict[SelectedFields, Size] = {}
-
-    @cached_property
-    def selected(self) -> SelectedDocument:
-        return SelectedDocument(self.schema, self.document)
 
     def operation(self, node: OperationDefinitionNode) -> Size:
         self.defaults = {
@@ -98,7 +89,7 @@ class Measure:
     def whole(self, node: OperationDefinitionNode) -> Size:
         """Measure an operation and the rest of its document, which is validated too."""
         size = self.operation(node)
-        for other in self.document.definitions:
+        for other in self.selected.document.definitions:
             if isinstance(other, OperationDefinitionNode) and other is not node:
                 size.validate(self.operation(other))
         for fragment in self.selected.unused_fragments():

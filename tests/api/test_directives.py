@@ -18,6 +18,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from execution.selected_fields import SelectedDocument
 from execution.size import Measure
 from graph.directives import COST, LIST_SIZE, REQUIRES_SCOPES
 from graph.schema import schema, sdl
@@ -98,7 +99,7 @@ def test_cost_by_the_directives_is_the_servers(name: str) -> None:
     by_specification = CostOfSpecification(PUBLIC, document, defaults | dict(variables))
     root = PUBLIC.get_root_type(node.operation)
     cost = by_specification.selection(root, node.selection_set, {})
-    measured = Measure(SCHEMA, document, variables).operation(node).cost
+    measured = Measure(SelectedDocument(SCHEMA, document), variables).operation(node).cost
     # The specification knows no slicing arguments that are lists, so any ids count as the most.
     assert cost >= measured if "nodes(ids:" in query else cost == measured
 
