@@ -26,6 +26,7 @@ from execution.preparation import Validate, parse_and_check
 from execution.prepared_operation import PreparedOperation
 from execution.rate_limit import Allowance
 from execution.refusal_events import introspection_off
+from execution.selected_fields import SelectedDocument
 from execution.size import Measure
 from identity.viewer import NOBODY
 from models.database import SERVER, RateLimited
@@ -35,7 +36,6 @@ from planner.operation import (
     check_texts,
     graphql_error,
     has_too_many_tokens,
-    root_fields,
     select_operation,
 )
 from planner.validation_rules import RULES, RULES_FOR_SMALL_DOCUMENTS
@@ -148,15 +148,16 @@ class AnonymousRequests:
         document = parse_and_check(query, self.most_tokens)
         if not isinstance(document, DocumentNode):
             return None if has_too_many_tokens(document) else document
+        selected = SelectedDocument(self.schema, document)
         for operation in document.definitions:
             if isinstance(operation, OperationDefinitionNode) and not self.is_public(
-                root_fields(document, operation), operation.operation
+                selected.root_fields(operation), operation.operation
             ):
                 return None
         node = select_operation(document, name)
         if not isinstance(node, OperationDefinitionNode):
             return node
-        return self.early_errors(document, node) or self.validate(document, node, self.rules)
+        return self.early_errors(selected, node) or self.validate(document, node, self.rules)
 
     def is_public(self, asked: set[str], operation: OperationType) -> bool:
         """Return whether all of an operation's root fields are public."""
@@ -164,13 +165,13 @@ class AnonymousRequests:
         changes = operation is OperationType.MUTATION
         return asked <= {TYPENAME, *(self.public if changes else INTROSPECTION if told else ())}
 
-    def early_errors(self, document: DocumentNode, node: OperationDefinitionNode) -> Errors:
+    def early_errors(self, selected: SelectedDocument, node: OperationDefinitionNode) -> Errors:
         """Return the errors that refuse a document before validation."""
-        introspects = not root_fields(document, node).isdisjoint(INTROSPECTION)
+        introspects = not selected.root_fields(node).isdisjoint(INTROSPECTION)
         if introspects and self.introspection is Introspection.NOBODY:
             return introspection_off()
         try:
-            size = Measure(self.schema, document, {}).whole(node)
+            size = Measure(selected, {}).whole(node)
         except RecursionError:
             return too_deep()
         if size.changes > 1:

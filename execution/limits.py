@@ -5,6 +5,7 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
 
+from execution.selected_fields import SelectedDocument
 from execution.size import Measure, Size
 from identity.viewer import Viewer
 from planner.cache import FairCache
@@ -72,7 +73,7 @@ class Limits:
 
         Only variables for page sizes matter. A new document is measured outside the event loop.
         """
-        measure = Measure(self.schema, document, variables)
+        measure = Measure(SelectedDocument(self.schema, document), variables)
         try:
             numbers = await self.numbers.awaited(
                 key,

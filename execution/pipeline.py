@@ -33,6 +33,7 @@ from execution.request_cache import CachedRequest, RequestCache
 from execution.request_viewer import RequestViewer
 from execution.row_cost import RowCosts
 from execution.scopes import required_scopes, scopes_required
+from execution.selected_fields import SelectedDocument
 from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
@@ -42,7 +43,6 @@ from planner.fallback_executor import Answer, error_answer
 from planner.operation import (
     Errors,
     Operation,
-    root_fields,
     validate_operation,
 )
 from planner.sources import source_of
@@ -102,7 +102,7 @@ class GraphQLService:
         self.anonymous = AnonymousRequests(
             core, anonymous_executor, ready, public_mutations(core), introspection
         )
-        self.row_costs = RowCosts(core, reads)
+        self.row_costs = RowCosts(reads)
         self.request_cache = (
             RequestCache(self.executor, authenticator, self.row_costs) if authenticator else None
         )
@@ -288,17 +288,20 @@ class GraphQLService:
         operation = validate_operation(schema, document, node, rules)
         if not isinstance(operation, Operation):
             return operation
+        selected = SelectedDocument(schema, document)
+        whole = selected.operation(node)
         return PreparedOperation(
             operation,
-            required_scopes(schema, operation),
-            read_scope(schema, operation),
-            operation_label(document, node),
+            selected,
+            required_scopes(schema, whole),
+            read_scope(operation, whole),
+            operation_label(selected, node),
         )
 
 
-def operation_label(document: DocumentNode, node: OperationDefinitionNode) -> str:
+def operation_label(selected: SelectedDocument, node: OperationDefinitionNode) -> str:
     """Return the kind of a valid operation and its root fields, such as `query client,viewer`."""
-    names = sorted(root_fields(document, node))[:MOST_ROOT_FIELDS]
+    names = sorted(selected.root_fields(node))[:MOST_ROOT_FIELDS]
     return f"{node.operation.value} {','.join(names)}"
 
 

@@ -10,9 +10,10 @@ from execution.introspection import INTROSPECTION, Introspection
 from execution.limits import REMEMBERED, Key, Limits, RunInThread, length, too_long
 from execution.prepared_operation import PreparedOperation
 from execution.refusal_events import introspection_off
+from execution.selected_fields import SelectedDocument
 from identity.viewer import Viewer
 from planner.cache import FairCache
-from planner.operation import MAX_TOKENS, Errors, parse_document, root_fields, select_operation
+from planner.operation import MAX_TOKENS, Errors, parse_document, select_operation
 
 # Validates an operation of a document, by the given rules or by all rules.
 Validate = Callable[..., PreparedOperation | Errors]
@@ -57,8 +58,10 @@ class Preparation:
         node = select_operation(document, name)
         if not isinstance(node, OperationDefinitionNode):
             return node
-        if self.introspection is Introspection.NOBODY and introspects(document, node):
-            return introspection_off()
+        if self.introspection is Introspection.NOBODY:
+            asked = SelectedDocument(self.limits.schema, document).root_fields(node)
+            if not asked.isdisjoint(INTROSPECTION):
+                return introspection_off()
         changes = node.operation is OperationType.MUTATION
         if changes and (card := card_number_in_variables(variables, document)):
             return card
@@ -87,7 +90,3 @@ def parse_and_check(query: str, most_tokens: int = MAX_TOKENS) -> DocumentNode |
         for one in document.definitions
     )
     return (card_number_in_literals(document) if changes else []) or document
-
-
-def introspects(document: DocumentNode, node: OperationDefinitionNode) -> bool:
-    return not root_fields(document, node).isdisjoint(INTROSPECTION)

@@ -8,7 +8,7 @@ from graphql import GraphQLNamedType, GraphQLSchema
 from graphql.execution.values import VariableValues
 
 from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
-from execution.selected_fields import SelectedField, selected_fields
+from execution.selected_fields import SelectedField, SelectedFields
 from planner.operation import Operation, coerce_variables
 from resolvers.field_facts import ReadAudit, scopes_of_type
 
@@ -17,9 +17,9 @@ BY_ID = (ReadAudit.BY_ID, ReadAudit.BY_ID_OR_SOLE_CLIENT)
 LONGEST_NAME, LONGEST_TEXT, LONGEST_ARGUMENTS = 200, 200, 10_000
 
 
-def read_scope(schema: GraphQLSchema, operation: Operation) -> ReadScope | None:
+def read_scope(operation: Operation, whole: SelectedFields) -> ReadScope | None:
     """Return the read scope of an operation, or None if it reads no personal data."""
-    selected = list(selected_fields(schema, operation))
+    selected = list(whole.everything())
     personal = {one.coordinate for one in selected if is_personal(one.type)}
     # A list or an id alone already reveals that an object exists.
     ways = [one for one in selected if one.facts.audit]

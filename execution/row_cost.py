@@ -7,8 +7,6 @@ that match a filter. The number is known once the practice's rows are counted.
 from collections.abc import Mapping
 from typing import Any
 
-from graphql import GraphQLSchema
-
 from execution.limits import MAX_COST
 from execution.prepared_operation import PreparedOperation
 from execution.row_counts import MOST, RowCounts
@@ -27,8 +25,8 @@ NO_SCANS: Scans = {}
 class RowCosts:
     """Refuses operations that would read too many rows of a practice."""
 
-    def __init__(self, schema: GraphQLSchema, reads: Reads) -> None:
-        self.schema, self.counts = schema, RowCounts(reads)
+    def __init__(self, reads: Reads) -> None:
+        self.counts = RowCounts(reads)
 
     def scans(
         self, prepared: PreparedOperation, variables: Mapping[str, Any], viewer: Viewer
@@ -40,8 +38,7 @@ class RowCosts:
         is_wide = prepared.reads is not None and prepared.reads.practice_wide
         if not is_wide or not viewer.kind.is_program:
             return NO_SCANS
-        operation = prepared.operation
-        return Measure(self.schema, operation.document, variables).operation(operation.node).scans
+        return Measure(prepared.selected, variables).operation(prepared.operation.node).scans
 
     async def refuse(self, scans: Scans, viewer: Viewer) -> Errors:
         """Return the errors that refuse an operation in the viewer's practice, if any."""

@@ -8,38 +8,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, GraphQLField, GraphQLSchema, get_named_type
+from graphql import GraphQLError, GraphQLSchema, get_named_type
 from graphql.execution.values import VariableValues
 
-from execution.selected_fields import SelectedField, selected_fields
+from execution.selected_fields import SelectedField, SelectedFields
 from models import Scope
 from planner.operation import Operation, coerce_variables, graphql_error
 from planner.sources import NodeById, NodesByIds, source_of
 from resolvers import nodes
-from resolvers.field_facts import NO_SCOPE, PHI, Scopes, facts_of, object_fields, scopes_of_type
+from resolvers.field_facts import (
+    NO_SCOPE,
+    PHI,
+    Scopes,
+    facts_of,
+    item_type,
+    object_fields,
+    scopes_of_field,
+    scopes_of_type,
+)
 from resolvers.ids import id_prefix
-
-
-def scopes_of_field(type_: Any, name: str) -> Scopes:
-    """Return the scopes that a field of a type needs; none for `__typename`.
-
-    They are those of its type, those that it states itself, and those of the type it returns.
-    """
-    if name.startswith("__"):
-        return NO_SCOPE
-    own = scopes_of_type(type_) or NO_SCOPE
-    definition = getattr(type_, "fields", {}).get(name)
-    if definition is None:
-        return own
-    returned = scopes_of_type(item_type(definition)) or NO_SCOPE
-    return own | returned | (facts_of(definition).scopes or NO_SCOPE)
-
-
-def item_type(definition: GraphQLField) -> Any:
-    """Return a field's type; for a list or connection, the type of its items."""
-    named: Any = get_named_type(definition.type)
-    items = getattr(named, "fields", {}).get("nodes")
-    return get_named_type(items.type) if items else named
 
 
 def fields_without_scopes(schema: GraphQLSchema) -> Iterator[str]:
@@ -141,12 +128,12 @@ def scopes_by_arguments(schema: GraphQLSchema, selected: SelectedField) -> Scope
     return NO_SCOPE.union(*(scopes for _, scopes in by_id), *(one.scopes for one in stated))
 
 
-def required_scopes(schema: GraphQLSchema, operation: Operation) -> RequiredScopes:
-    """Return the scopes needed by all fields that the operation names, including skipped ones."""
+def required_scopes(schema: GraphQLSchema, whole: SelectedFields) -> RequiredScopes:
+    """Return the scopes needed by all fields that an operation selects, including skipped ones."""
     fields: dict[str, Scopes] = {}
     with_arguments: list[SelectedField] = []
     most = NO_SCOPE
-    for selected in selected_fields(schema, operation):
+    for selected in whole.everything():
         if scopes := scopes_of_field(selected.type, selected.node.name.value):
             fields[selected.coordinate] = scopes
         if by_arguments := scopes_by_arguments(schema, selected):

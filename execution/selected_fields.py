@@ -4,13 +4,15 @@ Limits, scopes and the audit log of reads are all computed from the result. The 
 invalid, since its size is measured before validation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphql import (
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLField,
@@ -24,7 +26,6 @@ from graphql import (
 from graphql.execution.values import VariableValues
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from planner.operation import Operation
 from planner.selection import fragments_of
 from planner.sources import Source, source_of
 from resolvers.field_facts import NO_FACTS, FieldFacts, facts_of
@@ -32,7 +33,7 @@ from resolvers.field_facts import NO_FACTS, FieldFacts, facts_of
 META_FIELDS = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class SelectedFields:
     """The fields of a selection set, with those of its inline fragments.
 
@@ -44,19 +45,32 @@ class SelectedFields:
     fragments: list["SelectedFields"] = field(default_factory=list)
     directives: int = 0
 
+    def at_root(self) -> Iterator["SelectedField"]:
+        """Yield the fields of the selection and of its fragments, without the fields in them."""
+        for selected in self.reached(lambda one: one.fragments):
+            yield from selected.fields
+
     def everything(self) -> Iterator["SelectedField"]:
         """Yield all fields at any depth, those of a fragment once for each type."""
+        for selected in self.reached(
+            lambda one: [*one.fragments, *(two.inside for two in one.fields if two.inside)]
+        ):
+            yield from selected.fields
+
+    def reached(
+        self, step: Callable[["SelectedFields"], Iterable["SelectedFields"]]
+    ) -> Iterator["SelectedFields"]:
+        """Yield this selection and all that steps lead to, each once."""
         seen, waiting = set[SelectedFields](), [self]
         while waiting:
             selected = waiting.pop()
             if selected not in seen:
                 seen.add(selected)
-                yield from selected.fields
-                waiting += selected.fragments
-                waiting += [one.inside for one in selected.fields if one.inside]
+                yield selected
+                waiting += step(selected)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class SelectedField:
     """A field that a document selects: a field of `type`, the type of the object that has it.
 
@@ -93,12 +107,26 @@ class SelectedDocument:
     """The selections of a document's operations and fragments."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
-        self.schema, self.fragments = schema, fragments_of(document)
+        self.schema, self.document = schema, document
+        # The selections of operations, by the identity of their nodes.
+        self.operations: dict[int, SelectedFields] = {}
         # The selections of fragments, by their names and the types of the objects.
         self.spread: dict[tuple[str, Any], SelectedFields] = {}
 
+    @cached_property
+    def fragments(self) -> Mapping[str, FragmentDefinitionNode]:
+        return fragments_of(self.document)
+
     def operation(self, node: OperationDefinitionNode) -> SelectedFields:
-        return self.select(node.selection_set, self.schema.get_root_type(node.operation))
+        """Return the selection of an operation of the document."""
+        if id(node) not in self.operations:
+            root = self.schema.get_root_type(node.operation)
+            self.operations[id(node)] = self.select(node.selection_set, root)
+        return self.operations[id(node)]
+
+    def root_fields(self, node: OperationDefinitionNode) -> set[str]:
+        """Return the names of an operation's root fields, including skipped ones."""
+        return {one.node.name.value for one in self.operation(node).at_root()}
 
     def unused_fragments(self) -> Iterator[SelectedFields]:
         """Yield the selections of the fragments that no operation spreads."""
@@ -148,8 +176,3 @@ def selected_field(type_: Any, node: FieldNode) -> SelectedField:
     # A union itself has the field __typename only.
     definition = META_FIELDS.get(name) or getattr(type_, "fields", {}).get(name)
     return SelectedField(type_, definition, node, SelectedFields() if node.selection_set else None)
-
-
-def selected_fields(schema: GraphQLSchema, operation: Operation) -> Iterator[SelectedField]:
-    """Yield all fields that a valid operation names, including skipped ones."""
-    return SelectedDocument(schema, operation.document).operation(operation.node).everything()

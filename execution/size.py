@@ -6,42 +6,25 @@ however often it is spread.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     GraphQLError,
     GraphQLInt,
-    GraphQLSchema,
     IntValueNode,
     ListValueNode,
     NullValueNode,
     OperationDefinitionNode,
     ValueNode,
     VariableNode,
-    get_named_type,
-    get_nullable_type,
-    is_composite_type,
-    is_list_type,
 )
 
 from execution.field_cost import nesting, selects
 from execution.selected_fields import SelectedDocument, SelectedField, SelectedFields
 from planner.operation import ENDLESS
-from planner.pagination import DEFAULT_SIZE
-from planner.sources import (
-    ConnectionField,
-    ConnectionItems,
-    MutationField,
-    NodesByIds,
-    ToMany,
-)
-from resolvers import nodes
-
-# Assumed items of a list without pages, such as lines of an invoice or cards of a client.
-UNPAGED = 10
+from planner.sources import ConnectionField, ConnectionItems, MutationField
+from resolvers.list_size import list_size
 
 
 @dataclass
@@ -57,6 +40,8 @@ class Size:
     directives: int = 0
     changes: int = 0
     cost: int = 0
+    # The cost of each item of the page, if the selection is one on a connection.
+    cost_of_item: int = 0
     # Weighted number of reads of a practice's rows, by table.
     scans: dict[str, float] = field(default_factory=dict)
 
@@ -68,6 +53,7 @@ class Size:
         self.directives = min(self.directives + other.directives, ENDLESS)
         self.changes = min(self.changes + other.changes, ENDLESS)
         self.cost = min(self.cost + other.cost, ENDLESS)
+        self.cost_of_item = min(self.cost_of_item + other.cost_of_item, ENDLESS)
         self.depth = max(self.depth, other.depth)
         self.lists = max(self.lists, other.lists)
         self.nesting = max(self.nesting, other.nesting)
@@ -89,16 +75,10 @@ class Size:
 class Measure:
     """Measures one document. `numbers` are the variables that the measurement depends on."""
 
-    def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]
-    ) -> None:
-        self.schema, self.document, self.variables = schema, document, variables
+    def __init__(self, selected: SelectedDocument, variables: Mapping[str, Any]) -> None:
+        self.selected, self.variables = selected, variables
         self.numbers: set[str] = set()
         self.measured: dict[SelectedFields, Size] = {}
-
-    @cached_property
-    def selected(self) -> SelectedDocument:
-        return SelectedDocument(self.schema, self.document)
 
     def operation(self, node: OperationDefinitionNode) -> Size:
         self.defaults = {
@@ -109,7 +89,7 @@ class Measure:
     def whole(self, node: OperationDefinitionNode) -> Size:
         """Measure an operation and the rest of its document, which is validated too."""
         size = self.operation(node)
-        for other in self.document.definitions:
+        for other in self.selected.document.definitions:
             if isinstance(other, OperationDefinitionNode) and other is not node:
                 size.validate(self.operation(other))
         for fragment in self.selected.unused_fragments():
@@ -134,9 +114,12 @@ class Measure:
             return Size(fields=1, depth=1, aliases=alias, selects=own)
         inner, items = self.selection(selected.inside), self.items(selected)
         cost, source = selected.facts.cost, selected.source
-        # An item with its contents, times the number of items. A connection counts its own.
-        objects = inner.cost
-        if not isinstance(source, ConnectionItems):
+        objects, of_item = 0, 0
+        if isinstance(source, ConnectionField):
+            objects = 1 + inner.cost + (items or 0) * inner.cost_of_item
+        elif isinstance(source, ConnectionItems):
+            of_item = 1 + inner.cost
+        else:
             objects = (items or 1) * (1 + inner.cost)
         size = Size(
             fields=inner.fields + 1,
@@ -148,6 +131,7 @@ class Measure:
             directives=inner.directives,
             changes=int(isinstance(source, MutationField)),
             cost=min(objects + cost.objects, ENDLESS),
+            cost_of_item=of_item,
         )
         size.scan(inner.scans, items or 1)
         if cost.scan:
@@ -156,35 +140,18 @@ class Measure:
 
     def items(self, selected: SelectedField) -> int | None:
         """Return the maximum number of objects if the field is a list, otherwise None."""
-        match selected.source:
-            case ConnectionField(most=most):
-                return min(self.page_size(selected.node), most)  # a larger page is refused later
-            case NodesByIds():
-                return min(self.length_of(selected.node), nodes.MOST)
-            case ToMany(most=most):
-                return most or UNPAGED
-            case ConnectionItems():
-                return None  # counted by the connection
-        if selected.definition is None:
+        size = list_size(selected.definition) if selected.definition else None
+        if size is None:
             return None
-        type_ = get_nullable_type(selected.definition.type)
-        is_list = is_list_type(type_) and is_composite_type(get_named_type(type_))
-        return UNPAGED if is_list else None
+        asked = [
+            self.number(argument.value)
+            for argument in selected.node.arguments or ()
+            if argument.name.value in size.arguments
+        ]
+        most = max([number for number in asked if number is not None], default=size.assumed)
+        return min(most, size.most or most)  # a larger page is refused later
 
     # -- arguments ---------------------------------------------------------------------------------
-
-    def page_size(self, node: FieldNode) -> int:
-        sizes = [
-            self.number(argument.value)
-            for argument in node.arguments or ()
-            if argument.name.value in ("first", "last")
-        ]
-        return max([size for size in sizes if size is not None], default=DEFAULT_SIZE)
-
-    def length_of(self, node: FieldNode) -> int:
-        """Return the number of ids passed to a field."""
-        lengths = [self.number(argument.value) for argument in node.arguments or ()]
-        return max([length for length in lengths if length is not None], default=1)
 
     def given_arguments(self, node: FieldNode) -> set[str]:
         """Return the names of the arguments that are present and not null."""

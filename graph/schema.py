@@ -9,6 +9,7 @@ from graphql import (
 )
 
 import graph.enums  # noqa: F401  (adds the enums to the schema)
+from graph.directives import DIRECTIVES, with_directives
 from graph.mutations.mutation import Mutation
 from graph.scalars import CONFIG
 from graph.types.query import Query
@@ -20,6 +21,7 @@ def schema() -> strawberry.Schema:
     made = strawberry.Schema(Query, Mutation, config=CONFIG)
     fallback_executor.install(made._schema)
     mark_one_of(made._schema)
+    made._schema.directives += DIRECTIVES
     return made
 
 
@@ -35,5 +37,6 @@ def mark_one_of(schema: GraphQLSchema) -> None:
 
 
 def sdl(made: strawberry.Schema) -> str:
-    """Return the schema as text, sorted so that the order is stable."""
-    return print_schema(lexicographic_sort_schema(made._schema)) + "\n"
+    """Return the schema as text with its directives, sorted so that the order is stable."""
+    text = print_schema(lexicographic_sort_schema(made._schema)) + "\n"
+    return with_directives(text, made._schema)

@@ -7,14 +7,11 @@ from typing import Any, cast
 
 from graphql import (
     DocumentNode,
-    FieldNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLInputType,
     GraphQLSchema,
     Location,
     OperationDefinitionNode,
-    SelectionSetNode,
     StringValueNode,
     Token,
     TokenKind,
@@ -26,7 +23,6 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.language.parser import Parser
 
-from planner.selection import fragments_of
 from planner.validation_rules import RULES, Rules, validated
 
 # Tokens of a document. A query for the whole billing page has about 400.
@@ -175,25 +171,6 @@ def check_texts(value: Any, most: int = MAX_VALUES) -> None:
             waiting += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             waiting += value
-
-
-def root_fields(document: DocumentNode, node: OperationDefinitionNode) -> set[str]:
-    """Return the names of the operation's root fields, including skipped ones."""
-    fragments, waiting = fragments_of(document), [node.selection_set]
-    names: set[str] = set()
-    opened: set[str] = set()
-    while waiting:
-        for selection in waiting.pop().selections:
-            if isinstance(selection, FieldNode):
-                names.add(selection.name.value)
-            elif isinstance(selection, FragmentSpreadNode):
-                name = selection.name.value
-                if name in fragments and name not in opened:
-                    opened.add(name)
-                    waiting.append(fragments[name].selection_set)
-            else:
-                waiting.append(cast(SelectionSetNode, selection.selection_set))  # type: ignore[attr-defined]
-    return names
 
 
 def graphql_error(code: str, message: str) -> GraphQLError:

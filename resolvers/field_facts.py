@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar
 
-from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+)
 
 from models import Row, Scope
 
@@ -164,3 +170,25 @@ def scopes_of_type(type_: GraphQLNamedType) -> Scopes | None:
     declared = type_.extensions.get("strawberry-definition")
     stated: Scopes | None = getattr(getattr(declared, "origin", None), REQUIRED, None)
     return stated
+
+
+def scopes_of_field(type_: Any, name: str) -> Scopes:
+    """Return the scopes that a field of a type needs; none for `__typename`.
+
+    They are those of its type, those that it states itself, and those of the type it returns.
+    """
+    if name.startswith("__"):
+        return NO_SCOPE
+    own = scopes_of_type(type_) or NO_SCOPE
+    definition = getattr(type_, "fields", {}).get(name)
+    if definition is None:
+        return own
+    returned = scopes_of_type(item_type(definition)) or NO_SCOPE
+    return own | returned | (facts_of(definition).scopes or NO_SCOPE)
+
+
+def item_type(definition: GraphQLField) -> Any:
+    """Return a field's type; for a list or connection, the type of its items."""
+    named: Any = get_named_type(definition.type)
+    items = getattr(named, "fields", {}).get("nodes")
+    return get_named_type(items.type) if items else named

@@ -31,6 +31,7 @@ from execution.limits import (
     Limits,
     too_long,
 )
+from execution.selected_fields import SelectedDocument
 from execution.size import Measure, Size
 from graph.schema import schema
 from identity.viewer import Viewer
@@ -64,7 +65,7 @@ SCANS = {
 
 def measured(query: str, **variables: Any) -> Size:
     document, node = operation(query)
-    return Measure(SCHEMA, document, variables).operation(node)
+    return Measure(SelectedDocument(SCHEMA, document), variables).operation(node)
 
 
 def refused(query: str, **variables: Any) -> dict[str, int]:
@@ -125,9 +126,9 @@ def test_mutation_fields_are_limited() -> None:
 
 
 def test_cost_uses_the_page_sizes_after_defaults() -> None:
-    """Two lists of n and m cost n * (1 + m), the objects that a response may have."""
+    """Two pages of n and m cost 1 + n * (2 + m), the objects that a response may have."""
     literal = "{ clients(first: 100) { nodes { invoices(first: 100) { nodes { id } } } } }"
-    assert measured(literal).cost == 100 * (1 + 100)
+    assert measured(literal).cost == 1 + 100 * (2 + 100)
     inner = "nodes { invoices(last: $m) { nodes { id } } }"
     query = f"query Q($n: Int, $m: Int = 3) {{ clients(first: $n) {{ {inner} }} }}"
     assert measured(query, n=100, m=100).cost == measured(literal).cost
@@ -338,7 +339,7 @@ def test_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) 
     variable_values = coerce_variables(SCHEMA, ready, variables)
     assert isinstance(variable_values, VariableValues)
     plan = Executor(schema(), reads, Signer("", "")).compile(ready, variable_values, CLIENT)
-    counted = Measure(SCHEMA, document, variables).operation(node).selects
+    counted = Measure(SelectedDocument(SCHEMA, document), variables).operation(node).selects
     assert plan is None or plan.sql.count("SELECT") <= 1 + 3 * counted
 
 

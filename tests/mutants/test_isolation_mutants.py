@@ -32,7 +32,16 @@ from models import (
 from models.row import ID
 from planner.deferred import FieldError, bind, map_deferred
 from planner.pagination import Page
-from resolvers import aging, clients, document_files, ids, invoices, payment_methods, visibility
+from resolvers import (
+    aging,
+    clients,
+    document_files,
+    field_facts,
+    ids,
+    invoices,
+    payment_methods,
+    visibility,
+)
 from resolvers.field_facts import NO_SCOPE, REQUIRED
 from tests.security.isolation import doors, papers
 from tests.security.isolation.households import founded
@@ -230,7 +239,7 @@ def an_id_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
 
 @fault("without the scope")
 def what_gives_a_bill_needs_no_scope(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scopes, "item_type", lambda _: GraphQLString)
+    patch.setattr(field_facts, "item_type", lambda _: GraphQLString)
 
 
 @fault("one clinician")

@@ -26,6 +26,7 @@ from billing.outbox.messages import KINDS_BY_TYPE
 from execution import scopes
 from models import Scope, database
 from planner.pagination import Page
+from resolvers.field_facts import scopes_of_field
 from server.app import app
 from server.clock import utc_now
 from server.http.export_tables import TABLES, Table
@@ -326,12 +327,10 @@ def any_text(name: str) -> bool:
 
 
 def a_clients_name_is_off_the_list(patch: pytest.MonkeyPatch) -> None:
-    right = scopes.scopes_of_field
-
     def wrong(type_: Any, name: str) -> frozenset[Scope]:
-        return right(type_, "id" if (str(type_), name) == ("Client", "name") else name)
+        return scopes_of_field(type_, "id" if (str(type_), name) == ("Client", "name") else name)
 
-    patch.setattr(scopes, "scopes_of_field", wrong)
+    patch.setattr("execution.scopes.scopes_of_field", wrong)
 
 
 def a_cursor_has_the_name(patch: pytest.MonkeyPatch) -> None:

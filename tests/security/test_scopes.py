@@ -19,7 +19,8 @@ from sqlalchemy import literal
 from typer.testing import CliRunner
 
 from execution.pipeline import Request
-from execution.scopes import required_scopes, scopes_of_field
+from execution.scopes import required_scopes
+from execution.selected_fields import SelectedDocument
 from execution.startup_check import check_schema
 from graph.connections import Connection, connection
 from graph.fields import column, field
@@ -40,6 +41,7 @@ from resolvers.field_facts import (
     facts_of,
     needs,
     object_fields,
+    scopes_of_field,
     scopes_of_type,
 )
 from resolvers.invoices import of_practice
@@ -250,7 +252,8 @@ def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope
     assert isinstance(node, OperationDefinitionNode)
     operation = validate_operation(SCHEMA, document, node)
     assert isinstance(operation, Operation), operation
-    return required_scopes(SCHEMA, operation).lacking(SCHEMA, operation, variables, held)
+    selected = SelectedDocument(SCHEMA, document).operation(node)
+    return required_scopes(SCHEMA, selected).lacking(SCHEMA, operation, variables, held)
 
 
 def of_health(query: str, **variables: Any) -> list[str]:

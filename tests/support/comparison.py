@@ -17,6 +17,7 @@ from execution.introspection import Introspection
 from execution.limits import too_large
 from execution.pipeline import GraphQLService, Request
 from execution.prepared_operation import PreparedOperation
+from execution.selected_fields import SelectedDocument
 from execution.size import Measure
 from graph.schema import schema
 from identity.viewer import Viewer
@@ -66,7 +67,9 @@ def is_within_limits(case: Case) -> bool:
     document = parse(case.query)
     node = get_operation_ast(document, case.operation_name)
     assert node
-    return not too_large(Measure(SCHEMA, document, case.variables).operation(node))
+    return not too_large(
+        Measure(SelectedDocument(SCHEMA, document), case.variables).operation(node)
+    )
 
 
 @dataclass(frozen=True)
