@@ -24,15 +24,17 @@ from models.database import (
 )
 from models.measures import CACHE_LOOKUPS, MUTATIONS
 from planner import fallback_executor, literal_results, preflight
+from planner.builder import MutationCall, TreeBuilder
 from planner.cache import FairCache
-from planner.compiler import MutationCall, Outcomes, Planner
 from planner.deferred import (
     FieldError,
+    MaybeDeferred,
     Unplannable,
     placeholder,
     variable,
     variable_shape,
 )
+from planner.emitter import Outcomes, emit
 from planner.fallback_executor import Answer, error_answer
 from planner.json_text import NULL_VIOLATION
 from planner.operation import Errors, Operation, coerce_variables, graphql_error, with_code
@@ -87,7 +89,7 @@ async def run_mutations(
             delays.append(error)
         outcomes[call.response_key] = outcome
         result = outcome.type if isinstance(outcome, Outcome) else outcome.code
-        MUTATIONS.add(call.nodes[0].name.value, result)
+        MUTATIONS.add(call.node.name.value, result)
     if calls and len(delays) == len(calls):
         raise delays[0]
     return outcomes
@@ -193,22 +195,28 @@ class Executor:
         self, operation: Operation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        planner = self.planner(operation, variable_values, viewer)
+        builder = self.tree_builder(operation, variable_values)
         try:
-            calls = list(planner.mutation_calls(operation.node))
+            calls = list(builder.mutation_calls(operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
         errors = check_together(calls)
         if errors or not preflight.reads_conditionally(operation.document):
             return calls, errors
-        exactly = partial(self.planner, operation, variable_values, viewer, exact=True)
         return calls, await self.run_in_thread(
-            viewer.caller,
-            preflight.foresee_results,
-            operation,
-            calls,
-            planner.selection,
-            lambda types: exactly(outcomes=types),
+            viewer.caller, self.foresee_results, operation, variable_values, viewer
+        )
+
+    def foresee_results(
+        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
+    ) -> Errors:
+        """Return the errors that reading the results of a mutation would cause."""
+        try:
+            tree = self.tree_builder(operation, variable_values).operation(operation.node)
+        except Unplannable:
+            return []
+        return preflight.foresee_results(
+            tree, lambda types: emit(tree, self.visibility(viewer), exact=True, outcomes=types)
         )
 
     async def bind_plan(
@@ -267,34 +275,26 @@ class Executor:
                 for name, value in variable_values.coerced.items()
             }
             values = VariableValues(variable_values.sources, symbols)
-            planner = self.planner(operation, values, viewer, outcomes=outcomes)
-            statement = planner.compile(operation.node)
-            return compile_plan(statement, self.reads.dialect, planner.unread)
+            tree = self.tree_builder(operation, values).operation(operation.node)
+            emitted = emit(tree, self.visibility(viewer), outcomes=outcomes)
+            return compile_plan(emitted.statement, self.reads.dialect, emitted.unread)
         except (Unplannable, FieldError):
             return None
 
-    def planner(
-        self,
-        operation: Operation,
-        variable_values: VariableValues,
-        viewer: Viewer,
-        *,
-        exact: bool = False,
-        today: Any = TODAY,
-        outcomes: Outcomes | None = None,
-    ) -> Planner:
-        selection = Selection(
-            self.schema._schema, fragments_of(operation.document), variable_values
-        )
-        lateral = self.reads.dialect.name == "postgresql"
-        visible = Visibility(
+    def tree_builder(self, operation: Operation, variable_values: VariableValues) -> TreeBuilder:
+        fragments = fragments_of(operation.document)
+        selection = Selection(self.schema._schema, fragments, variable_values)
+        return TreeBuilder(self.schema, selection)
+
+    def visibility(self, viewer: Viewer, today: MaybeDeferred[dt.date] = TODAY) -> Visibility:
+        """Return the visibility of rows for one statement of a viewer of this kind."""
+        return Visibility(
             viewer.kind,
             digits=currency_digits(viewer.currency),
-            lateral=lateral,
+            lateral=self.reads.dialect.name == "postgresql",
             has_sole_client=has_sole_client(viewer),
             today=today,
         )
-        return Planner(self.schema, selection, visible, exact=exact, outcomes=outcomes)
 
     async def answer_exactly(
         self,
@@ -317,11 +317,11 @@ class Executor:
         self, operation: Operation, variable_values: VariableValues, context: RequestContext
     ) -> Plan | None:
         came_to, today = outcome_types(context.outcomes), context.today
-        planner = self.planner(
-            operation, variable_values, context.viewer, exact=True, today=today, outcomes=came_to
-        )
         try:
-            return compile_plan(planner.compile(operation.node), self.reads.dialect)
+            tree = self.tree_builder(operation, variable_values).operation(operation.node)
+            visible = self.visibility(context.viewer, today)
+            emitted = emit(tree, visible, exact=True, outcomes=came_to)
+            return compile_plan(emitted.statement, self.reads.dialect)
         except Unplannable:
             return None
 
