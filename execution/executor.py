@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import orjson
+import strawberry
 from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
@@ -30,8 +31,7 @@ from planner.deferred import (
     FieldError,
     MaybeDeferred,
     Unplannable,
-    placeholder,
-    variable,
+    placeholders,
     variable_shape,
 )
 from planner.emitter import Outcomes, emit
@@ -40,6 +40,7 @@ from planner.json_text import NULL_VIOLATION
 from planner.operation import Errors, Operation, coerce_variables, graphql_error, with_code
 from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
+from planner.tree import OperationPlan
 from resolvers.days import TODAY
 from resolvers.ids import id_prefix
 from resolvers.mutations.field import check_together
@@ -99,6 +100,21 @@ def result_viewer(outcomes: Mapping[str, Outcome | FieldError]) -> Viewer | None
     """Return the viewer that the results are read as, if it is not the viewer of the request."""
     viewers = (outcome.viewer for outcome in outcomes.values() if isinstance(outcome, Outcome))
     return next((viewer for viewer in viewers if viewer is not None), None)
+
+
+def tree_builder(
+    schema: strawberry.Schema, operation: Operation, variable_values: VariableValues
+) -> TreeBuilder:
+    selection = Selection(schema._schema, fragments_of(operation.document), variable_values)
+    return TreeBuilder(schema, selection)
+
+
+def plan_tree(
+    schema: strawberry.Schema, operation: Operation, variable_values: VariableValues
+) -> OperationPlan:
+    """Return the plan tree of an operation for all variables of the same shapes."""
+    symbols = placeholders(operation.types, variable_values, id_prefix)
+    return tree_builder(schema, operation, symbols).operation(operation.node)
 
 
 def has_sole_client(viewer: Viewer) -> bool:
@@ -195,7 +211,7 @@ class Executor:
         self, operation: Operation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        builder = self.tree_builder(operation, variable_values)
+        builder = tree_builder(self.schema, operation, variable_values)
         try:
             calls = list(builder.mutation_calls(operation.node))
         except GraphQLError as error:
@@ -212,7 +228,7 @@ class Executor:
     ) -> Errors:
         """Return the errors that reading the results of a mutation would cause."""
         try:
-            tree = self.tree_builder(operation, variable_values).operation(operation.node)
+            tree = tree_builder(self.schema, operation, variable_values).operation(operation.node)
         except Unplannable:
             return []
         return preflight.foresee_results(
@@ -270,21 +286,11 @@ class Executor:
         outcomes: Outcomes | None = None,
     ) -> Plan | None:
         try:
-            symbols = {
-                name: placeholder(operation.types[name], value, variable(name), id_prefix)
-                for name, value in variable_values.coerced.items()
-            }
-            values = VariableValues(variable_values.sources, symbols)
-            tree = self.tree_builder(operation, values).operation(operation.node)
+            tree = plan_tree(self.schema, operation, variable_values)
             emitted = emit(tree, self.visibility(viewer), outcomes=outcomes)
             return compile_plan(emitted.statement, self.reads.dialect, emitted.unread)
         except (Unplannable, FieldError):
             return None
-
-    def tree_builder(self, operation: Operation, variable_values: VariableValues) -> TreeBuilder:
-        fragments = fragments_of(operation.document)
-        selection = Selection(self.schema._schema, fragments, variable_values)
-        return TreeBuilder(self.schema, selection)
 
     def visibility(self, viewer: Viewer, today: MaybeDeferred[dt.date] = TODAY) -> Visibility:
         """Return the visibility of rows for one statement of a viewer of this kind."""
@@ -318,7 +324,7 @@ class Executor:
     ) -> Plan | None:
         came_to, today = outcome_types(context.outcomes), context.today
         try:
-            tree = self.tree_builder(operation, variable_values).operation(operation.node)
+            tree = tree_builder(self.schema, operation, variable_values).operation(operation.node)
             visible = self.visibility(context.viewer, today)
             emitted = emit(tree, visible, exact=True, outcomes=came_to)
             return compile_plan(emitted.statement, self.reads.dialect)

@@ -51,6 +51,7 @@ from planner.tree import (
     FieldPlan,
     LeafPlan,
     NodeListPlan,
+    NodePlan,
     ObjectPlan,
     OperationPlan,
     PageBounds,
@@ -170,7 +171,8 @@ class TreeBuilder:
                 return self.connection(source, arguments, self.object(object_type(type_), sets))
             case NodeById(pick):
                 name, rows = pick(**arguments)
-                return RowPlan(rows, {}, self.object(self.type_named(name), sets), True)
+                inside = self.object(self.type_named(name), sets)
+                return NodePlan(source, arguments, rows, inside)
             case NodesByIds(rows, kinds):
                 objects = {
                     prefix: (kind, self.object(self.type_named(kind.name), sets))

@@ -40,6 +40,7 @@ from planner.tree import (
     FieldPlan,
     LeafPlan,
     NodeListPlan,
+    NodePlan,
     ObjectPlan,
     OperationPlan,
     PageFactPlan,
@@ -147,6 +148,8 @@ class Emitter:
             case RowPlan(rows, arguments, inside, is_nullable):
                 selected = rows(scope.row, self.policy, **arguments)
                 return self.row(inside, selected, scope, is_nullable=is_nullable)
+            case NodePlan(_, _, rows, inside):
+                return self.row(inside, rows(scope.row, self.policy), scope, is_nullable=True)
             case RowListPlan(rows, arguments, inside):
                 selected = rows(scope.row, self.policy, **arguments)
                 child = scope.child(selected)

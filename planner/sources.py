@@ -89,9 +89,10 @@ RowsOf = Callable[Concatenate[R, Any, ...], Rows]
 
 @dataclass(frozen=True)
 class Value(Generic[R]):
-    """A leaf with an SQL expression over the row."""
+    """A leaf with an SQL expression over the row. `column` is its name if it is one column."""
 
     of: Callable[[R], SQLColumnExpression[Any]]
+    column: str | None = None
 
 
 @dataclass(frozen=True)

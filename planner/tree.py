@@ -18,6 +18,7 @@ from planner.sources import (
     Embedded,
     EmbeddedList,
     MutationField,
+    NodeById,
     NodeKind,
     PageFact,
     RowsOf,
@@ -67,7 +68,7 @@ class FieldPlan:
 
 @dataclass(frozen=True)
 class TypeNamePlan:
-    """The name of the object's type, `__typename`."""
+    """The name of the object's type, for `__typename`."""
 
     type_name: str
 
@@ -135,6 +136,16 @@ class RowPlan:
 
 
 @dataclass(frozen=True)
+class NodePlan:
+    """An object of an interface. The arguments decided its type and the look-up of its row."""
+
+    source: NodeById
+    arguments: Arguments
+    rows: RowsOf[Any]
+    object: ObjectPlan
+
+
+@dataclass(frozen=True)
 class RowListPlan:
     """A list with an object for each row: a subquery with an aggregate."""
 
@@ -176,12 +187,12 @@ class PageBounds:
 
 @dataclass(frozen=True)
 class PageUse:
-    """The parts of a page that are selected, which decide what its SELECT returns.
+    """The use of a page by the selected fields. It decides the rows and columns of the SELECT.
 
     `reads_rows`: some field is read from the page's rows. Without one there is no SELECT over them.
-    `peeks`: the page's position is selected, so one more row is read to tell whether there are
-    more. `is_ranked`: the rows are numbered. `counted_key` is the response key of the first list of
-    items, whose rows can be counted in a response.
+    `peeks`: the page's position is selected. One more row is read to find out whether more exist.
+    `is_ranked`: the rows are numbered. `counted_key` is the response key of the first list of
+    items. Its rows can be counted in a response.
     """
 
     reads_rows: bool
@@ -232,6 +243,7 @@ ValuePlan: TypeAlias = (
     | EmbeddedPlan
     | EmbeddedListPlan
     | RowPlan
+    | NodePlan
     | RowListPlan
     | NodeListPlan
     | ConnectionPlan
