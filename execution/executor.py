@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import orjson
+import strawberry
 from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
@@ -24,20 +25,22 @@ from models.database import (
 )
 from models.measures import CACHE_LOOKUPS, MUTATIONS
 from planner import fallback_executor, literal_results, preflight
+from planner.builder import MutationCall, TreeBuilder
 from planner.cache import FairCache
-from planner.compiler import MutationCall, Outcomes, Planner
 from planner.deferred import (
     FieldError,
+    MaybeDeferred,
     Unplannable,
-    placeholder,
-    variable,
+    placeholders,
     variable_shape,
 )
+from planner.emitter import Outcomes, emit
 from planner.fallback_executor import Answer, error_answer
 from planner.json_text import NULL_VIOLATION
 from planner.operation import Errors, Operation, coerce_variables, graphql_error, with_code
 from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
+from planner.tree import OperationPlan
 from resolvers.days import TODAY
 from resolvers.ids import id_prefix
 from resolvers.mutations.field import check_together
@@ -87,7 +90,7 @@ async def run_mutations(
             delays.append(error)
         outcomes[call.response_key] = outcome
         result = outcome.type if isinstance(outcome, Outcome) else outcome.code
-        MUTATIONS.add(call.nodes[0].name.value, result)
+        MUTATIONS.add(call.node.name.value, result)
     if calls and len(delays) == len(calls):
         raise delays[0]
     return outcomes
@@ -97,6 +100,21 @@ def result_viewer(outcomes: Mapping[str, Outcome | FieldError]) -> Viewer | None
     """Return the viewer that the results are read as, if it is not the viewer of the request."""
     viewers = (outcome.viewer for outcome in outcomes.values() if isinstance(outcome, Outcome))
     return next((viewer for viewer in viewers if viewer is not None), None)
+
+
+def tree_builder(
+    schema: strawberry.Schema, operation: Operation, variable_values: VariableValues
+) -> TreeBuilder:
+    selection = Selection(schema._schema, fragments_of(operation.document), variable_values)
+    return TreeBuilder(schema, selection)
+
+
+def plan_tree(
+    schema: strawberry.Schema, operation: Operation, variable_values: VariableValues
+) -> OperationPlan:
+    """Return the plan tree of an operation for all variables of the same shapes."""
+    symbols = placeholders(operation.types, variable_values, id_prefix)
+    return tree_builder(schema, operation, symbols).operation(operation.node)
 
 
 def has_sole_client(viewer: Viewer) -> bool:
@@ -193,22 +211,28 @@ class Executor:
         self, operation: Operation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        planner = self.planner(operation, variable_values, viewer)
+        builder = tree_builder(self.schema, operation, variable_values)
         try:
-            calls = list(planner.mutation_calls(operation.node))
+            calls = list(builder.mutation_calls(operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
         errors = check_together(calls)
         if errors or not preflight.reads_conditionally(operation.document):
             return calls, errors
-        exactly = partial(self.planner, operation, variable_values, viewer, exact=True)
         return calls, await self.run_in_thread(
-            viewer.caller,
-            preflight.foresee_results,
-            operation,
-            calls,
-            planner.selection,
-            lambda types: exactly(outcomes=types),
+            viewer.caller, self.foresee_results, operation, variable_values, viewer
+        )
+
+    def foresee_results(
+        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
+    ) -> Errors:
+        """Return the errors that reading the results of a mutation would cause."""
+        try:
+            tree = tree_builder(self.schema, operation, variable_values).operation(operation.node)
+        except Unplannable:
+            return []
+        return preflight.foresee_results(
+            tree, lambda types: emit(tree, self.visibility(viewer), exact=True, outcomes=types)
         )
 
     async def bind_plan(
@@ -262,39 +286,21 @@ class Executor:
         outcomes: Outcomes | None = None,
     ) -> Plan | None:
         try:
-            symbols = {
-                name: placeholder(operation.types[name], value, variable(name), id_prefix)
-                for name, value in variable_values.coerced.items()
-            }
-            values = VariableValues(variable_values.sources, symbols)
-            planner = self.planner(operation, values, viewer, outcomes=outcomes)
-            statement = planner.compile(operation.node)
-            return compile_plan(statement, self.reads.dialect, planner.unread)
+            tree = plan_tree(self.schema, operation, variable_values)
+            emitted = emit(tree, self.visibility(viewer), outcomes=outcomes)
+            return compile_plan(emitted.statement, self.reads.dialect, emitted.unread)
         except (Unplannable, FieldError):
             return None
 
-    def planner(
-        self,
-        operation: Operation,
-        variable_values: VariableValues,
-        viewer: Viewer,
-        *,
-        exact: bool = False,
-        today: Any = TODAY,
-        outcomes: Outcomes | None = None,
-    ) -> Planner:
-        selection = Selection(
-            self.schema._schema, fragments_of(operation.document), variable_values
-        )
-        lateral = self.reads.dialect.name == "postgresql"
-        visible = Visibility(
+    def visibility(self, viewer: Viewer, today: MaybeDeferred[dt.date] = TODAY) -> Visibility:
+        """Return the visibility of rows for one statement of a viewer of this kind."""
+        return Visibility(
             viewer.kind,
             digits=currency_digits(viewer.currency),
-            lateral=lateral,
+            lateral=self.reads.dialect.name == "postgresql",
             has_sole_client=has_sole_client(viewer),
             today=today,
         )
-        return Planner(self.schema, selection, visible, exact=exact, outcomes=outcomes)
 
     async def answer_exactly(
         self,
@@ -317,11 +323,11 @@ class Executor:
         self, operation: Operation, variable_values: VariableValues, context: RequestContext
     ) -> Plan | None:
         came_to, today = outcome_types(context.outcomes), context.today
-        planner = self.planner(
-            operation, variable_values, context.viewer, exact=True, today=today, outcomes=came_to
-        )
         try:
-            return compile_plan(planner.compile(operation.node), self.reads.dialect)
+            tree = tree_builder(self.schema, operation, variable_values).operation(operation.node)
+            visible = self.visibility(context.viewer, today)
+            emitted = emit(tree, visible, exact=True, outcomes=came_to)
+            return compile_plan(emitted.statement, self.reads.dialect)
         except Unplannable:
             return None
 

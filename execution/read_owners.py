@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity.viewer import NOWHERE, Viewer
 from models import ContactRight, LedgerEntry, Payment, Session, ViewerKind
 from models.row import ID
-from planner.deferred import Deferred, Variables, bind, variable
+from planner.deferred import Deferred, VariablePath, Variables, bind
 from planner.plan import Plan, compile_plan
 from resolvers.filters import Texts
 from resolvers.ids import bare
@@ -106,7 +106,7 @@ def is_oneself(question: Question) -> bool:
 def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
     """Return the statement that finds the positions of items and the clients that own them."""
     visible = Visibility(viewer, digits=0, lateral=dialect.name == "postgresql")
-    listed = ListParameter(bind(Deferred(variable("items")), Texts()), visible)
+    listed = ListParameter(bind(Deferred(VariablePath(("items",))), Texts()), visible)
     # Each item contains its viewer: the predicates compare with columns instead of parameters.
     practice_id, subject_id, row_id = (
         cast(listed.text(1 + part * UUID_LENGTH, UUID_LENGTH), ID) for part in range(3)

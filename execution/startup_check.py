@@ -21,7 +21,8 @@ from graphql.execution.values import VariableValues
 
 from execution.scopes import fields_without_scopes
 from models import ViewerKind
-from planner.compiler import Outcomes, Planner
+from planner.builder import TreeBuilder
+from planner.emitter import Outcomes, emit
 from planner.selection import Selection
 from planner.sources import MAX_SIZE, ConnectionField, source_of
 from resolvers.field_facts import ReadAudit, facts_of, object_fields
@@ -69,7 +70,7 @@ def plan(
     assert isinstance(operation, OperationDefinitionNode)
     selection = Selection(schema._schema, {}, VariableValues({}, {}))
     visible = Visibility(kind, digits=2, lateral=lateral)
-    Planner(schema, selection, visible, outcomes=outcomes).compile(operation)
+    emit(TreeBuilder(schema, selection).operation(operation), visible, outcomes=outcomes)
 
 
 def outcomes(schema: GraphQLSchema) -> dict[GraphQLObjectType, str]:

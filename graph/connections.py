@@ -7,7 +7,16 @@ import strawberry
 
 from graph.fields import field
 from planner.pagination import EdgeRow, Page
-from planner.sources import MAX_SIZE, ConnectionField, ConnectionItems, Embedded, RowsOf, Value
+from planner.sources import (
+    MAX_SIZE,
+    ConnectionField,
+    ConnectionItems,
+    Embedded,
+    PageFact,
+    PageValue,
+    RowsOf,
+    Value,
+)
 from resolvers.field_facts import NO_SCOPE, Cost, StatedFacts, needs
 
 T = TypeVar("T")
@@ -18,22 +27,22 @@ R = TypeVar("R")
 @strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     has_next_page: bool = field(
-        Value[Page](lambda page: page.has_next),
+        PageValue(PageFact.HAS_NEXT),
         description="Whether there are more items after this page.",
         cost=Cost(selects=3),
     )
     has_previous_page: bool = field(
-        Value[Page](lambda page: page.has_previous),
+        PageValue(PageFact.HAS_PREVIOUS),
         description="Whether there are more items before this page.",
     )
     start_cursor: str | None = field(
-        Value[Page](lambda page: page.start),
+        PageValue(PageFact.START_CURSOR),
         description="The cursor of the first item; null if the page is empty.",
         scopes=NO_SCOPE,
         cost=Cost(selects=3),
     )
     end_cursor: str | None = field(
-        Value[Page](lambda page: page.end),
+        PageValue(PageFact.END_CURSOR),
         description="The cursor of the last item; null if the page is empty.",
         scopes=NO_SCOPE,
         cost=Cost(selects=3),
@@ -71,7 +80,7 @@ def nodes_field(**facts: Unpack[StatedFacts]) -> Any:
 
 def total_count_field(**facts: Unpack[StatedFacts]) -> Any:
     return field(
-        Value[Page](lambda page: page.total),
+        PageValue(PageFact.TOTAL),
         description="The number of items in the whole list, regardless of the page.",
         **facts,
     )

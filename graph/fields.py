@@ -73,5 +73,5 @@ def column(
         value: ColumnElement[Any] = row.c[name]
         return rfc3339(value) if is_time else value
 
-    found: T = field(Value(read), description=description, **facts)
+    found: T = field(Value(read, name), description=description, **facts)
     return found

@@ -1,5 +1,5 @@
 """A compiler from one GraphQL operation to one SQL statement.
 
-Reading order: deferred, sources, selection, compiler, pagination, json_text, plan,
+Reading order: tree, deferred, sources, selection, builder, emitter, pagination, json_text, plan,
 fallback_executor. `execution/executor.py` calls it.
 """

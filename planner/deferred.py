@@ -17,6 +17,7 @@ from graphql import (
     get_nullable_type,
     is_leaf_type,
 )
+from graphql.execution.values import VariableValues
 from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import TypeEngine
 
@@ -24,9 +25,6 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 A = TypeVar("A")
 B = TypeVar("B")
-
-# Reads a value from a request: from any object that the statement's other values are read from too.
-Reader = Callable[[Any], Any]
 
 
 class HasVariables(Protocol):
@@ -140,29 +138,47 @@ def variable_shape(type_: GraphQLInputType, value: Any, id_hint: IdHint) -> Any:
     return value
 
 
-def placeholder(type_: GraphQLInputType, value: Any, reader: Reader, id_hint: IdHint) -> Any:
-    """Return the placeholder of a variable of this shape. `reader` finds the value in a request."""
+@dataclass(frozen=True)
+class VariablePath:
+    """A reader of a variable, or of a value inside it: the variable's name, followed by keys."""
+
+    keys: tuple[str, ...]
+
+    def __call__(self, request: HasVariables) -> Any:
+        value: Any = request.variables
+        for key in self.keys:
+            value = value[key]
+        return value
+
+    def __str__(self) -> str:
+        return "$" + ".".join(self.keys)
+
+
+def placeholder(type_: GraphQLInputType, value: Any, path: VariablePath, id_hint: IdHint) -> Any:
+    """Return the placeholder of a variable of this shape. `path` finds the value in a request."""
     bare = get_nullable_type(type_)
     if value is None:
         return None
     if isinstance(bare, GraphQLInputObjectType):
-        types = {name: field.type for name, field in bare.fields.items()}
-        return {k: placeholder(types[k], v, item(reader, k), id_hint) for k, v in value.items()}
+        return {
+            key: placeholder(bare.fields[key].type, v, VariablePath((*path.keys, key)), id_hint)
+            for key, v in value.items()
+        }
     if isinstance(bare, GraphQLList):
         if not isinstance(bare.of_type, GraphQLNonNull) or not is_leaf_type(bare.of_type.of_type):
             raise Unplannable("a list variable of nullable or structured items")
-        return [Deferred(reader, hint="list", of_variables=True)]
+        return [Deferred(path, hint="list", of_variables=True)]
     if isinstance(bare, GraphQLScalarType) and bare.name != "Boolean":
-        return Deferred(reader, id_hint(value) if bare.name == "ID" else "", of_variables=True)
+        return Deferred(path, id_hint(value) if bare.name == "ID" else "", of_variables=True)
     return value
 
 
-def variable(name: str) -> Reader:
-    def read(request: HasVariables) -> Any:
-        return request.variables[name]
-
-    return read
-
-
-def item(reader: Reader, key: str) -> Reader:
-    return lambda request: reader(request)[key]
+def placeholders(
+    types: Mapping[str, GraphQLInputType], values: VariableValues, id_hint: IdHint
+) -> VariableValues:
+    """Return coerced variables with a placeholder for each value that differs by request."""
+    symbols = {
+        name: placeholder(types[name], value, VariablePath((name,)), id_hint)
+        for name, value in values.coerced.items()
+    }
+    return VariableValues(values.sources, symbols)

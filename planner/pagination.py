@@ -30,9 +30,10 @@ from sqlalchemy import (
 from models.literals import constant
 from planner.deferred import FieldError, bind, map_deferred
 from planner.json_text import Concatenation, InnerColumns
-from planner.sources import MAX_SIZE, Rows
+from planner.sources import MAX_SIZE, PageFact, Rows
 from planner.sql_text import hexadecimal
 from planner.tables import as_columns
+from planner.tree import PageBounds, PageUse
 
 DEFAULT_SIZE = 25
 # Added to a row's number so that numbers sort as text: all have four digits.
@@ -53,29 +54,21 @@ class Page:
         self,
         rows: Rows,
         place: Any,
-        count: Callable[[], ColumnElement[int]],
+        bounds: PageBounds,
+        use: PageUse,
         *,
         most: int,
-        peek: bool,
-        first: Any = None,
-        after: Any = None,
-        last: Any = None,
-        before: Any = None,
+        count: Callable[[], ColumnElement[int]],
     ) -> None:
-        self.rows, self.scope, self.count, self.peek = rows, place, count, peek
-        self.after, self.before = after, before
+        self.rows, self.scope, self.bounds, self.use, self.count = rows, place, bounds, use, count
         # A list over the whole practice.
         self.is_wide = most > MAX_SIZE
-        self.backward = last is not None
-        if self.backward and first is not None:
+        self.backward = bounds.is_backward
+        if self.backward and bounds.first is not None:
             raise FieldError("BAD_PAGE", "first and last cannot be combined")
-        asked = last if self.backward else first
+        asked = bounds.last if self.backward else bounds.first
         self.size = map_deferred(lambda asked: page_size(asked, most), asked)
         self.inner = InnerColumns()
-        # Whether any field reads the page's rows. If not, there is no SELECT over them: without an
-        # aggregate, it would not return exactly one row.
-        self.read = False
-        self.ranked = peek or self.backward
 
     # -- the inner SELECT --------------------------------------------------------------------------
 
@@ -106,14 +99,9 @@ class Page:
     def edge(self) -> EdgeRow:
         return EdgeRow(self.node, self.cursor)
 
-    def column(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Add the expression to the inner SELECT, and return the outer SELECT's reference to it."""
-        self.read = True
-        return self.inner.write(expression)
-
     def columns(self) -> list[ColumnElement[Any]]:
         written = self.inner.written
-        if not self.ranked:
+        if not self.use.is_ranked:
             return written or [constant(1).label("c")]
         rank = func.row_number().over(order_by=self.ordering()) + constant(RANK)
         return [*written, rank.label("rank")]
@@ -128,10 +116,10 @@ class Page:
 
     def nearest(self, statement: Select[Any]) -> Select[Any]:
         """Limit a SELECT of all rows to the page's rows, nearest to the cursor first."""
-        for cursor, beyond in ((self.after, True), (self.before, False)):
+        for cursor, beyond in ((self.bounds.after, True), (self.bounds.before, False)):
             if cursor is not None:
                 statement = statement.where(self.side(cursor, after=beyond))
-        limit = map_deferred(lambda size: size + self.peek, self.size)
+        limit = map_deferred(lambda size: size + self.use.peeks, self.size)
         return statement.order_by(*self.ordering()).limit(bind(limit, BigInteger()))
 
     def turned(self, nearest: Select[Any]) -> Select[Any]:
@@ -156,10 +144,19 @@ class Page:
 
     # -- the outer SELECT --------------------------------------------------------------------------
 
-    @property
-    def total(self) -> ColumnElement[int]:
-        """Return the count of all rows, `totalCount`. `Planner.connection` makes its SELECT."""
-        return self.count()
+    def value(self, fact: PageFact) -> ColumnElement[Any]:
+        """Return the expression of a fact. A cursor adds a column to the inner SELECT."""
+        match fact:
+            case PageFact.HAS_NEXT:
+                return self.has_next
+            case PageFact.HAS_PREVIOUS:
+                return self.has_previous
+            case PageFact.START_CURSOR:
+                return self.extreme(func.max if self.backward else func.min)
+            case PageFact.END_CURSOR:
+                return self.extreme(func.min if self.backward else func.max)
+            case PageFact.TOTAL:
+                return self.count()
 
     @cached_property
     def last_rank(self) -> ColumnElement[Any]:
@@ -167,37 +164,24 @@ class Page:
 
     def shown(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the value, except for the extra row that only reveals whether more rows exist."""
-        return case((column("rank", Integer) <= self.last_rank, value)) if self.peek else value
+        return case((column("rank", Integer) <= self.last_rank, value)) if self.use.peeks else value
 
     @property
     def more(self) -> ColumnElement[bool]:
-        self.read = True
         return func.count() > bind(self.size, BigInteger())
 
     @property
     def has_next(self) -> ColumnElement[bool]:
-        return has_cursor(self.before) if self.backward else self.more
+        return has_cursor(self.bounds.before) if self.backward else self.more
 
     @property
     def has_previous(self) -> ColumnElement[bool]:
-        return self.more if self.backward else has_cursor(self.after)
-
-    @property
-    def start(self) -> ColumnElement[str]:
-        return self.extreme(func.max if self.backward else func.min)
-
-    @property
-    def end(self) -> ColumnElement[str]:
-        return self.extreme(func.min if self.backward else func.max)
-
-    @cached_property
-    def id_cursor(self) -> ColumnElement[str]:
-        return self.column(self.place_in_order)
+        return self.more if self.backward else has_cursor(self.bounds.after)
 
     def extreme(self, aggregate: Any) -> ColumnElement[str]:
         """Return the cursor of the first or last row. Ranks sort as text: all have one length."""
-        self.ranked = True
-        ranked = Concatenation([cast(column("rank", Integer), Text), self.id_cursor])
+        cursor = self.inner.write(self.place_in_order)
+        ranked = Concatenation([cast(column("rank", Integer), Text), cursor])
         place = func.substr(aggregate(self.shown(ranked)), constant(5))
         # SQLite's hexadecimal form of NULL is an empty text.
         return case((func.count() > constant(0), hexadecimal(place)))

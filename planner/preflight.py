@@ -4,24 +4,13 @@ A field's effect cannot be undone. So everything that depends only on the docume
 is checked first: arguments, directives, and the reading of the results.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    GraphQLError,
-    GraphQLObjectType,
-    GraphQLUnionType,
-    SelectionSetNode,
-    get_named_type,
-)
+from graphql import DocumentNode, FieldNode, GraphQLError, SelectionSetNode
 
-from planner.compiler import MutationCall, Outcomes, Planner
-from planner.deferred import Unplannable
-from planner.operation import Errors, Operation, with_code
-from planner.selection import Selection
+from planner.emitter import Emitted, Outcomes
+from planner.operation import Errors, with_code
+from planner.tree import LeafPlan, ObjectPlan, OperationPlan, ResultPlan, TypeNamePlan
 
 
 def reads_conditionally(document: DocumentNode) -> bool:
@@ -40,39 +29,30 @@ def reads_conditionally(document: DocumentNode) -> bool:
     return False
 
 
-def foresee_results(
-    operation: Operation,
-    acts: Sequence[MutationCall],
-    selection: Selection,
-    planner: Callable[[Outcomes], Planner],
-) -> Errors:
+def foresee_results(tree: OperationPlan, emit_exactly: Callable[[Outcomes], Emitted]) -> Errors:
     """Return the errors that reading the results would cause, for any of their possible types."""
-    types = {act.response_key: list(result_types(act, selection)) for act in acts}
+    types = {
+        field.key: types_to_try(field.value)
+        for field in tree.root.fields
+        if isinstance(field.value, ResultPlan)
+    }
     found: list[GraphQLError] = []
     for number in range(max(map(len, types.values()), default=0)):
-        trial = planner({key: names[number % len(names)] for key, names in types.items()})
-        try:
-            trial.compile(operation.node)
-        except Unplannable:
-            continue
-        finally:
-            found += trial.refusals
+        outcomes = {key: names[number % len(names)] for key, names in types.items()}
+        found += emit_exactly(outcomes).refusals
     places = {(id(error.nodes[0]) if error.nodes else 0, error.message): error for error in found}
     return [with_code(error, "BAD_USER_INPUT") for error in places.values()]
 
 
-def result_types(act: MutationCall, selection: Selection) -> Iterator[str]:
-    """Yield the types to try for a field: all with more than leaves selected, otherwise one."""
-    result = get_named_type(act.definition.type)
-    members: Sequence[Any] = result.types if isinstance(result, GraphQLUnionType) else (result,)
-    of_rows = [type_.name for type_ in members if selects_rows(act, type_, selection)]
-    return iter(of_rows or [members[0].name])
+def types_to_try(result: ResultPlan) -> Sequence[str]:
+    """Return the types to try for a field: all with more than leaves selected, otherwise one."""
+    of_rows = [name for name, inside in result.results.items() if reads_rows(inside)]
+    return of_rows or list(result.results)[:1]
 
 
-def selects_rows(act: MutationCall, type_: GraphQLObjectType, selection: Selection) -> bool:
-    sets = [node.selection_set for node in act.nodes if node.selection_set]
-    try:
-        asked = chain.from_iterable(selection.fields(type_, sets).values())
-        return any(node.selection_set or node.arguments for node in asked)
-    except GraphQLError:
-        return True
+def reads_rows(inside: ObjectPlan) -> bool:
+    """Return whether an object has more than leaves."""
+    leaves = LeafPlan | TypeNamePlan
+    return inside.refusal is not None or not all(
+        isinstance(field.value, leaves) for field in inside.fields
+    )

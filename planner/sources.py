@@ -7,6 +7,7 @@ finds a wrong column: `Value[RowOf[Invoice]](lambda invoice: invoice.c.due_on)`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any, Concatenate, Generic, TypeVar
 
@@ -88,9 +89,10 @@ RowsOf = Callable[Concatenate[R, Any, ...], Rows]
 
 @dataclass(frozen=True)
 class Value(Generic[R]):
-    """A leaf with an SQL expression over the row."""
+    """A leaf with an SQL expression over the row. `column` is its name if it is one column."""
 
     of: Callable[[R], SQLColumnExpression[Any]]
+    column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,23 @@ class ViewerField(Generic[R]):
     """A leaf with an SQL expression over the row and the viewer's visibility."""
 
     of: Callable[[R, Any], SQLColumnExpression[Any]]
+
+
+class PageFact(Enum):
+    """A scalar that describes a page of a connection."""
+
+    HAS_NEXT = "whether there are rows after the page"
+    HAS_PREVIOUS = "whether there are rows before the page"
+    START_CURSOR = "the first row's cursor"
+    END_CURSOR = "the last row's cursor"
+    TOTAL = "the number of rows of the whole list"
+
+
+@dataclass(frozen=True)
+class PageValue:
+    """A leaf that describes the page of a connection."""
+
+    fact: PageFact
 
 
 @dataclass(frozen=True)
@@ -194,6 +213,7 @@ class MutationField:
 Source = (
     Value[Any]
     | ViewerField[Any]
+    | PageValue
     | Embedded[Any]
     | EmbeddedList[Any]
     | ToOne[Any]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planner.compiler import MutationCall
+from planner.builder import MutationCall
 from planner.operation import Errors, graphql_error
 from planner.sources import MutationField
 

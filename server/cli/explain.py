@@ -1,4 +1,6 @@
-"""The command `portal explain`: the SQL statement of a document, and the database's plan."""
+"""The command `portal explain`: the plan tree or the SQL statement of a document, and the
+database's plan.
+"""
 
 import datetime as dt
 import time
@@ -11,13 +13,22 @@ from graphql import DocumentNode, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 
 from execution.authentication import Authenticator
+from execution.executor import plan_tree
 from execution.pipeline import GraphQLService
 from execution.prepared_operation import PreparedOperation
 from execution.read_audit import RequestReads, record_at_once
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
-from planner.operation import coerce_variables, parse_document, select_operation
+from planner.deferred import Unplannable
+from planner.operation import (
+    Operation,
+    coerce_variables,
+    parse_document,
+    select_operation,
+    validate_operation,
+)
+from planner.tree_text import tree_text
 from resolvers.request_context import RequestContext
 from server.cli.operators import operator
 from server.command_errors import CommandError
@@ -89,13 +100,34 @@ async def record_read(
         await record_at_once(engine, viewer, seen, by, now)
 
 
-def prepare_operation(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
-    """Return the operation of a document."""
+def explain_tree(query: str, variables: str, operation: str | None) -> str:
+    """Return the plan tree of a document as text. It needs no database."""
+    document, node = parse_operation(query, operation)
+    built = schema()
+    valid = validate_operation(built._schema, document, node)
+    if not isinstance(valid, Operation):
+        raise NotExplained(messages(valid))
+    values = coerce_variables(built._schema, valid, parse_variables(variables))
+    if not isinstance(values, VariableValues):
+        raise NotExplained(messages(values))
+    try:
+        return tree_text(plan_tree(built, valid, values))
+    except Unplannable as error:
+        raise NotExplained(f"This document has no plan: {error}.") from None
+
+
+def parse_operation(query: str, name: str | None) -> tuple[DocumentNode, OperationDefinitionNode]:
+    """Return a document, and the operation of this name in it."""
     document = parse_document(query)
     node = select_operation(document, name) if isinstance(document, DocumentNode) else document
     if not isinstance(node, OperationDefinitionNode) or not isinstance(document, DocumentNode):
         raise NotExplained(messages(node))
-    prepared = service.prepare(document, node)
+    return document, node
+
+
+def prepare_operation(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
+    """Return the operation of a document."""
+    prepared = service.prepare(*parse_operation(query, name))
     if not isinstance(prepared, PreparedOperation):
         raise NotExplained(messages(prepared))
     return prepared

@@ -270,23 +270,23 @@ def print_scopes() -> None:
 def explain(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A GraphQL document.")],
     variables: Annotated[str, typer.Option(help="Its variables, as a JSON object.")] = "{}",
-    operation: Annotated[
-        str | None, typer.Option(help="The operation to run, if there are several.")
-    ] = None,
+    operation: Annotated[str | None, typer.Option(help="The operation, of several.")] = None,
     token: Annotated[
         str | None, typer.Option(envvar="PORTAL_TOKEN", help="Run as the bearer of this token.")
     ] = None,
     analyze: Annotated[
-        bool,
-        typer.Option("--analyze", help="Run the statement, and show the database's measurements."),
+        bool, typer.Option("--analyze", help="Run it, and show the database's measurements.")
     ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan tree instead.")] = False,
 ) -> None:
     """Show the SQL statement of a document, and the database's plan for it."""
     from server.cli import explain
 
-    settings, query = settings_from_environment(), file.read_text()
+    if plan:
+        typer.echo(explain.explain_tree(file.read_text(), variables, operation))
+        return
     explained = explain.explain_operation(
-        settings, query, variables, operation, token, analyze=analyze
+        settings_from_environment(), file.read_text(), variables, operation, token, analyze=analyze
     )
     typer.echo(run(explained))
 

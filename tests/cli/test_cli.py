@@ -210,16 +210,42 @@ def test_explain_shows_the_statement_and_its_plan(practice: Portal) -> None:
     assert "run in" in portal("explain", "q.graphql", "--analyze").stdout
 
 
-@pytest.mark.parametrize(
-    ("query", "variables"),
-    [("{", "{}"), ("{ nonsense }", "{}"), ("{ __typename }", "[]"), ("{ client { id } }", "no")],
-)
-def test_explain_reports_invalid_operations(practice: Portal, query: str, variables: str) -> None:
-    Path("q.graphql").write_text(query)
-    result = portal("explain", "q.graphql", "--variables", variables)
-    assert result.exit_code == 1
-    assert result.stderr
-    assert "Traceback" not in result.output
+def test_explain_shows_the_plan_tree_without_a_database(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    Path("q.graphql").write_text(
+        "query Q($n: Int) { client { invoices(last: $n) { totalCount } } }"
+    )
+    result = portal("explain", "--plan", "q.graphql", "--variables", '{"n": 3}')
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "query Q",
+        "  client Client                 row of clients.client(), or null",
+        "    invoices InvoiceConnection  page of invoices.of_client(), last: $n, rows not read",
+        "      totalCount                Int!, the number of rows of the whole list",
+    ]
+
+
+INVALID = [
+    ("{", "{}", "Syntax Error"),
+    ("{ nonsense }", "{}", "Cannot query field"),
+    ("{ __typename }", "[]", "--variables takes"),
+    ("{ client { id } }", "no", "--variables takes"),
+    ("query ($id: ID!) { node(id: $id) { id } }", "{}", "to be provided"),
+]
+
+
+@pytest.mark.parametrize(("query", "variables", "said"), INVALID)
+def test_explain_reports_invalid_operations(
+    practice: Portal, query: str, variables: str, said: str
+) -> None:
+    for options in (), ("--plan",):
+        Path("q.graphql").write_text(query)
+        result = portal("explain", "q.graphql", "--variables", variables, *options)
+        assert result.exit_code == 1
+        assert said in result.stderr
+        assert "Traceback" not in result.output
 
 
 def test_sqlite_file_is_served_by_one_process(practice: Portal) -> None:

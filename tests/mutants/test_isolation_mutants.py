@@ -32,6 +32,7 @@ from models import (
 from models.row import ID
 from planner.deferred import FieldError, bind, map_deferred
 from planner.pagination import Page
+from planner.sources import PageFact
 from resolvers import (
     aging,
     clients,
@@ -290,14 +291,15 @@ def a_cursor_tells_where_a_stranger_stands(patch: pytest.MonkeyPatch) -> None:
 
 @fault("search")
 def a_count_is_of_the_whole_practice(patch: pytest.MonkeyPatch) -> None:
-    right: Any = Page.total
+    right = Page.value
 
-    def wrong(self: Page) -> Any:
+    def wrong(self: Page, fact: PageFact) -> Any:
         with pytest.MonkeyPatch.context() as inner:
-            inner.setitem(SEEN, Client, visibility.in_practice)
-            return right.fget(self)
+            if fact is PageFact.TOTAL:
+                inner.setitem(SEEN, Client, visibility.in_practice)
+            return right(self, fact)
 
-    patch.setattr(Page, "total", property(wrong))
+    patch.setattr(Page, "value", wrong)
 
 
 @fault("one id")

@@ -39,7 +39,7 @@ from models import (
     PaymentState,
     Scope,
 )
-from planner import compiler, pagination
+from planner import emitter, pagination
 from planner.deferred import bind
 from planner.pagination import Page
 from planner.selection import Selection
@@ -168,9 +168,9 @@ def anew(comparison: Comparison, request: pytest.FixtureRequest) -> Iterator[Non
 
 @fault
 def a_list_is_the_wrong_way_round(patch: pytest.MonkeyPatch) -> None:
-    right = compiler.ordering
+    right = emitter.ordering
     patch.setattr(
-        compiler, "ordering", lambda rows: right(replace(rows, descending=not rows.descending))
+        emitter, "ordering", lambda rows: right(replace(rows, descending=not rows.descending))
     )
 
 
@@ -224,8 +224,8 @@ def a_page_forgets_its_other_cursor(patch: pytest.MonkeyPatch) -> None:
     right = Page.cut
 
     def wrong(self: Page, found: Any) -> Any:
-        if self.after is not None:
-            self.before = None
+        if self.bounds.after is not None:
+            self.bounds = replace(self.bounds, before=None)
         return right(self, found)
 
     patch.setattr(Page, "cut", wrong)

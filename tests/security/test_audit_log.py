@@ -200,6 +200,16 @@ async def test_read_of_the_whole_practice_is_one_entry_with_its_count(portal: Pa
     assert (await entries(portal))[1].count == 2
 
 
+async def test_count_does_not_depend_on_the_order_of_fields(portal: Paying) -> None:
+    for _ in range(3):
+        await portal.invoice(100)
+    query = """{ practice { invoices { pageInfo { hasNextPage endCursor } nodes { number }
+        more: nodes { id } } } }"""
+    await portal.ask(query, await dashboard(portal))
+    (entry,) = await entries(portal)
+    assert entry.count == 3
+
+
 async def test_opened_document_is_entered(portal: Paying) -> None:
     id_ = f"inv_{await portal.invoice(100)}"
     query = "query ($id: ID!) { node(id: $id) { ... on Invoice { document { printUrl } } } }"

@@ -12,7 +12,7 @@ from tests.support.demo_server import PROJECT
 
 MARKDOWN = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "planner/*.md", "tests/**/*.md")
     for path in PROJECT.glob(pattern)
 )
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)|src=\"([^\"]*)\"")

@@ -1,0 +1,1 @@
+"""Tests of the planner as a library: its trees, and the example of its README."""
