@@ -26,7 +26,12 @@ from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from server.cli import load_demo
-from server.cli.explain import NOBODY, planned_statement, prepare_operation
+from server.cli.explain import (
+    NOBODY,
+    coerced_variables,
+    planned_statement,
+    prepare_operation,
+)
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 
@@ -115,7 +120,8 @@ class Asking:
         """Measure a query; return also the page info of its answer, if any."""
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
         prepared = prepare_operation(self.graph, query, None)
-        sql, values = await planned_statement(self.graph, prepared, dict(variables), viewer, now)
+        coerced = coerced_variables(self.graph, prepared, variables)
+        sql, values = await planned_statement(self.graph, prepared, coerced, viewer, now)
         answer = orjson.loads(await self.reads.value(sql, values, viewer.caller))
         read = await self.rows_read(sql, values)
         return Measured(name, rows_in(answer), read), page_info(answer)

@@ -14,6 +14,7 @@ from billing.documents.links import Signer
 from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
 from execution.planning_thread import SHARE, PlanningThread
+from execution.prepared_operation import PreparedRequest
 from identity.viewer import Viewer
 from models.database import (
     Caller,
@@ -37,7 +38,7 @@ from planner.deferred import (
 from planner.emitter import Outcomes, emit
 from planner.fallback_executor import Answer, error_answer
 from planner.json_text import NULL_VIOLATION
-from planner.operation import Errors, Operation, coerce_variables, graphql_error, with_code
+from planner.operation import Errors, Operation, graphql_error, with_code
 from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
 from planner.tree import OperationPlan
@@ -148,24 +149,32 @@ class Executor:
 
     async def answer(
         self,
-        operation: Operation,
-        variables: Mapping[str, Any],
+        request: PreparedRequest,
+        given: Mapping[str, Any],
         viewer: Viewer,
         now: dt.datetime,
-        mutation: MutationContext | None = None,
-        read: Read | None = None,
+        read: Read,
     ) -> Answer:
-        """Return the response: the value of one statement, or the result of the reference executor.
+        """Return the response to a query with these variables. `read` runs its statement."""
+        context = RequestContext(viewer, now, request.variables.coerced, self.online, self.signer)
+        return await self.answer_by_statement(request, given, context, read)
 
-        For a mutation, `mutation` is its context. All changes are made before the results are read.
-        `read` runs the statement of a query; the default is to run it for the viewer's caller.
+    async def change(
+        self,
+        request: PreparedRequest,
+        given: Mapping[str, Any],
+        viewer: Viewer,
+        now: dt.datetime,
+        mutation: MutationContext | None,
+    ) -> Answer:
+        """Return the response to a mutation. All changes are made before the results are read.
+
+        Without a context, no change is made, and the results are read as if there were none.
         """
-        variable_values = coerce_variables(self.schema._schema, operation, variables)
-        if not isinstance(variable_values, VariableValues):
-            return error_answer(variable_values)
+        operation, variables = request.prepared.operation, request.variables
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if mutation:
-            calls, errors = await self.mutation_calls(operation, variable_values, mutation.viewer)
+            calls, errors = await self.mutation_calls(operation, variables, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
@@ -173,22 +182,28 @@ class Executor:
             with within_practice(mutation.viewer.practice_id):
                 outcomes = await run_mutations(calls, mutation)
         reader = result_viewer(outcomes) or viewer
-        context = RequestContext(
-            reader, now, variable_values.coerced, self.online, self.signer, outcomes
-        )
-        if outcomes and (
-            results := self.results_without_query(operation, variable_values, context)
-        ):
+        context = RequestContext(reader, now, variables.coerced, self.online, self.signer, outcomes)
+        if outcomes and (results := self.results_without_query(operation, variables, context)):
             return Answer(results, True)
+        return await self.answer_by_statement(
+            request, given, context, partial(self.read_for, context.caller)
+        )
+
+    async def answer_by_statement(
+        self,
+        request: PreparedRequest,
+        given: Mapping[str, Any],
+        context: RequestContext,
+        read: Read,
+    ) -> Answer:
+        """Return the value of one statement, or the result of the reference executor."""
+        operation, variables = request.prepared.operation, request.variables
         try:
-            read = read or partial(self.read_for, context.caller)
-            bound_plan = await self.bind_plan(operation, variable_values, context)
+            bound_plan = await self.bind_plan(operation, variables, context, request.plan)
             text = await read((bound_plan[0].sql, bound_plan[1])) if bound_plan else None
             if bound_plan and text is not None and NULL_VIOLATION not in text:
-                return Answer(
-                    text.encode(), True, ExecutedPlan(bound_plan[0], variable_values.coerced)
-                )
-            return await self.answer_exactly(operation, variable_values, variables, context, read)
+                return Answer(text.encode(), True, ExecutedPlan(bound_plan[0], variables.coerced))
+            return await self.answer_exactly(operation, variables, given, context, read)
         except (StatementTooDeep, RecursionError):
             return error_answer(
                 [graphql_error("TOO_DEEP", "nested too deeply: request fewer levels at a time")]
@@ -236,10 +251,14 @@ class Executor:
         )
 
     async def bind_plan(
-        self, operation: Operation, variable_values: VariableValues, context: RequestContext
+        self,
+        operation: Operation,
+        variable_values: VariableValues,
+        context: RequestContext,
+        known: Plan | None = None,
     ) -> tuple[Plan, list[Any]] | None:
         """Return the plan and its parameter values, or None if the reference executor is needed."""
-        plan = await self.plan(operation, variable_values, context)
+        plan = known or await self.plan(operation, variable_values, context)
         try:
             return (plan, plan.values(context)) if plan else None
         except FieldError:

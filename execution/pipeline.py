@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import ref
 
 import strawberry
-from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
+from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
+from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
 from billing.payments.context import PaymentContext
@@ -16,33 +16,34 @@ from billing.payments.status import SANDBOX, Online
 from execution.anonymous import PLANS as STRANGERS_PLANS
 from execution.anonymous import SHARE as STRANGERS_SHARE
 from execution.anonymous import AnonymousRequests
-from execution.authentication import Authenticator, CachedSession, ViewerChanged
+from execution.authentication import ViewerChanged
 from execution.executor import Executor
 from execution.introspection import Introspection
 from execution.preparation import Preparation
-from execution.prepared_operation import PreparedOperation
-from execution.read_audit import NOTHING, ReadAuditLog, RequestReads, actor
+from execution.prepared_operation import PreparedOperation, PreparedRequest
+from execution.read_audit import NOTHING, ReadAuditLog, actor
 from execution.read_audit_rules import operation_name, read_scope, reads_of
 from execution.refusal_events import (
+    emit_budget_refused,
     emit_limit_refused,
     emit_scope_refused,
-    emitting_budget_refused,
     scopes_lacked,
 )
-from execution.request_cache import CachedRequest, RequestCache
+from execution.request_cache import RequestCache
 from execution.request_viewer import RequestViewer
-from execution.row_cost import RowCosts
+from execution.row_cost import NO_SCANS, RowCosts
 from execution.scopes import required_scopes, scopes_required
 from execution.selected_fields import SelectedDocument
 from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
-from models.database import SERVER, Reads
+from models.database import SERVER, RateLimited, Reads
 from models.request_facts import note_operation
 from planner import fallback_executor
 from planner.fallback_executor import Answer, error_answer
 from planner.operation import (
     Errors,
     Operation,
+    coerce_variables,
     validate_operation,
 )
 from planner.sources import source_of
@@ -58,7 +59,7 @@ ATTEMPTS = 3
 Reading = Callable[[], AbstractContextManager[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Request:
     """The GraphQL document that a client sends, with its variables and operation name."""
 
@@ -89,7 +90,6 @@ class GraphQLService:
         online: Online = SANDBOX,
         sign_in: SignInServices | None = None,
         read_audit: ReadAuditLog | None = None,
-        authenticator: Authenticator | None = None,
     ) -> None:
         self.schema = schema
         self.payment_context, self.sign_in, self.read_audit = payment_context, sign_in, read_audit
@@ -103,9 +103,7 @@ class GraphQLService:
             core, anonymous_executor, ready, public_mutations(core), introspection
         )
         self.row_costs = RowCosts(reads)
-        self.request_cache = (
-            RequestCache(self.executor, authenticator, self.row_costs) if authenticator else None
-        )
+        self.requests = RequestCache()
 
     async def answer(
         self,
@@ -118,16 +116,18 @@ class GraphQLService:
 
         Raise UnknownToken if the viewer's token is not valid any more.
         """
-        if sender is None:
-            with emitting_budget_refused(None, address_hash):
-                async with self.anonymous.place(address_hash):
-                    answer = await self.answer_anonymously(request, now, address_hash)
-            emit_limit_refused(answer.errors, None, address_hash)
-            return answer
         if isinstance(sender, Viewer):
             sender = RequestViewer(sender, self.executor.reads)
-        answer = await self.answer_verified(request, sender, now, address_hash)
-        emit_limit_refused(answer.errors, sender.viewer, address_hash)
+        try:
+            if sender is not None:
+                answer = await self.answer_verified(request, sender, now, address_hash)
+            else:
+                async with self.anonymous.place(address_hash):
+                    answer = await self.answer_anonymously(request, now, address_hash)
+        except RateLimited:
+            emit_budget_refused(sender.viewer if sender else None, address_hash)
+            raise
+        emit_limit_refused(answer.errors, sender.viewer if sender else None, address_hash)
         return answer
 
     async def answer_verified(
@@ -139,10 +139,9 @@ class GraphQLService:
         """
         for _ in range(ATTEMPTS):
             try:
-                with emitting_budget_refused(sender.viewer, address_hash):
-                    answer = await self.answer_to_viewer(request, sender, now, address_hash)
-                    await sender.verify()
-                    return answer
+                answer = await self.answer_to_viewer(request, sender, now, address_hash)
+                await sender.verify()
+                return answer
             except ViewerChanged as error:
                 changed = error
         raise changed
@@ -154,52 +153,75 @@ class GraphQLService:
 
         Whatever changes or records anything is done after the viewer is verified.
         """
-        viewer = sender.viewer
+        viewer, body = sender.viewer, request.body
+        ready = self.requests.recall(body, viewer) if body else None
+        if ready is None:
+            prepared = await self.prepare_request(request, sender, now, address_hash)
+            if isinstance(prepared, Answer):
+                return prepared
+            ready = prepared
+        note_operation(ready.prepared.label)
+        if costly := await self.row_costs.refuse(ready.scans, viewer):
+            return error_answer(costly)
+        if ready.prepared.is_mutation:
+            return await self.change(ready, request.variables, sender, now, address_hash)
+        with request.reading():
+            answer = await self.executor.answer(ready, request.variables, viewer, now, sender.read)
+            await sender.verify()
+        if self.read_audit and ready.reads and answer.has_data:
+            await self.read_audit.read(viewer, ready.reads, answer.body, address_hash, now)
+        if body and answer.planned and ready.plan is None:
+            self.requests.keep(body, viewer, ready, answer.planned.plan)
+        return answer
+
+    async def prepare_request(
+        self, request: Request, sender: RequestViewer, now: dt.datetime, address_hash: str | None
+    ) -> PreparedRequest | Answer:
+        """Return the request with its operation and coerced variables, or the refusal."""
+        schema, viewer = self.schema._schema, sender.viewer
         prepared = await self.preparation.prepare(
             request.query, request.operation_name, request.variables, viewer
         )
         if not isinstance(prepared, PreparedOperation):
             return error_answer(prepared)
-        note_operation(prepared.label)
-        operation, variables = prepared.operation, request.variables
-        if lacking := prepared.needed.lacking(
-            self.schema._schema, operation, variables, viewer.scopes
-        ):
+        variables = coerce_variables(schema, prepared.operation, request.variables)
+        if lacking := prepared.needed.lacking(schema, variables, viewer.scopes):
             await sender.verify()
+            note_operation(prepared.label)
             emit_scope_refused(lacking, viewer, address_hash)
             if self.read_audit:
-                refused_reads = scopes_lacked(self.reads_of(prepared, request.variables), lacking)
+                refused_reads = scopes_lacked(reads_of(prepared.reads, variables), lacking)
                 await self.read_audit.read(viewer, refused_reads, b"", address_hash, now)
             return error_answer(scopes_required(lacking))
+        if not isinstance(variables, VariableValues):
+            note_operation(prepared.label)
+            return error_answer(variables)
+        reads = reads_of(prepared.reads, variables)
         scans = self.row_costs.scans(prepared, request.variables, viewer)
-        if costly := await self.row_costs.refuse(scans, viewer):
-            return error_answer(costly)
-        changes = prepared.operation.node.operation is OperationType.MUTATION
-        if changes:
-            await sender.verify()
-            mutation = self.mutation_context(viewer, prepared, now, address_hash)
-            answer = await self.executor.answer(operation, variables, viewer, now, mutation)
-        else:
-            mutation = None
-            with request.reading():
-                answer = await self.executor.answer(
-                    operation, variables, viewer, now, read=sender.read
-                )
-                await sender.verify()
-        reads = self.reads_of(prepared, request.variables) if answer.has_data else None
-        if reads and mutation:
+        return PreparedRequest(prepared, variables, reads, scans)
+
+    async def change(
+        self,
+        ready: PreparedRequest,
+        given: Mapping[str, Any],
+        sender: RequestViewer,
+        now: dt.datetime,
+        address_hash: str | None,
+    ) -> Answer:
+        """Make the changes of a viewer's mutation, and return the response."""
+        await sender.verify()
+        viewer = sender.viewer
+        mutation = self.mutation_context(viewer, ready.prepared, now, address_hash)
+        answer = await self.executor.change(ready, given, viewer, now, mutation)
+        if not (self.read_audit and ready.reads and answer.has_data):
+            return answer
+        reads, changed = ready.reads, NOTHING
+        if mutation:
             reads = replace(reads, ids=reads.ids | mutation.read_ids)
-        if self.read_audit and reads:
             # The audit entry of a change also names the fields that were read.
-            changed = (
-                frozenset(mutation.payment_context.actor.changed)
-                if mutation and mutation.payment_context.actor
-                else NOTHING
-            )
-            await self.read_audit.read(viewer, reads, answer.body, address_hash, now, changed)
-        if self.request_cache and request.body and answer.planned and not changes:
-            answered = CachedRequest(answer.planned, ref(prepared), reads, scans)
-            self.request_cache.keep(request.body, viewer, answered)
+            if mutation.payment_context.actor:
+                changed = frozenset(mutation.payment_context.actor.changed)
+        await self.read_audit.read(viewer, reads, answer.body, address_hash, now, changed)
         return answer
 
     async def answer_anonymously(
@@ -209,51 +231,24 @@ class GraphQLService:
 
         Raise Unauthenticated if the request needs a token.
         """
+        schema, given = self.schema._schema, request.variables
         prepared = await self.anonymous.prepare(
-            request.query, request.operation_name, request.variables, address_hash
+            request.query, request.operation_name, given, address_hash
         )
         if not isinstance(prepared, PreparedOperation):
             return error_answer(prepared)
         note_operation(prepared.label)
-        operation, variables, executor = (
-            prepared.operation,
-            request.variables,
-            self.anonymous.executor,
-        )
-        if prepared.operation.node.operation is OperationType.MUTATION:
-            mutation = self.mutation_context(None, prepared, now, address_hash)
-            return await executor.answer(operation, variables, NOBODY, now, mutation)
-        return await executor.run_in_thread(
-            SERVER, fallback_executor.execute, self.schema._schema, operation, variables, None
-        )
-
-    async def answer_repeated(
-        self,
-        body: bytes,
-        session: CachedSession,
-        now: dt.datetime,
-        address_hash: str | None,
-        reading: Reading = nullcontext,
-    ) -> bytes | None:
-        """Return the response to a repeated request; None if it needs full processing."""
-        with reading(), emitting_budget_refused(session.viewer, address_hash):
-            found = (
-                await self.request_cache.answer(body, session, now) if self.request_cache else None
+        operation, executor = prepared.operation, self.anonymous.executor
+        if not prepared.is_mutation:
+            return await executor.run_in_thread(
+                SERVER, fallback_executor.execute, schema, operation, given, None
             )
-        if found is None:
-            return None
-        text, reads = found
-        if self.read_audit and reads:
-            await self.read_audit.read(session.viewer, reads, text, address_hash, now)
-        return text
-
-    def reads_of(
-        self, prepared: PreparedOperation, variables: Mapping[str, Any]
-    ) -> RequestReads | None:
-        """Return the personal data that a request with these variables reads."""
-        if prepared.reads is None:
-            return None
-        return reads_of(self.schema._schema, prepared.reads, prepared.operation, variables)
+        variables = coerce_variables(schema, operation, given)
+        if not isinstance(variables, VariableValues):
+            return error_answer(variables)
+        ready = PreparedRequest(prepared, variables, reads=None, scans=NO_SCANS)
+        mutation = self.mutation_context(None, prepared, now, address_hash)
+        return await executor.change(ready, given, NOBODY, now, mutation)
 
     def mutation_context(
         self,

@@ -48,6 +48,19 @@ class Preparation:
         self, query: str, name: str | None, variables: Mapping[str, Any], viewer: Viewer
     ) -> PreparedOperation | Errors:
         """Return the operation of a request, or the errors that refuse it."""
+        key = query, name
+        known = self.operations.recall(key, viewer.owner)
+        if isinstance(known, PreparedOperation):
+            operation = known.operation
+            refusal = await self.refuse(key, operation.document, operation.node, variables, viewer)
+            return refusal or known
+        return await self.prepare_new(key, variables, viewer)
+
+    async def prepare_new(
+        self, key: Key, variables: Mapping[str, Any], viewer: Viewer
+    ) -> PreparedOperation | Errors:
+        """Return the operation of a request that has no valid one in the cache."""
+        query, name = key
         if long := too_long(query):
             return long
         document = await self.documents.awaited(
@@ -62,17 +75,27 @@ class Preparation:
             asked = SelectedDocument(self.limits.schema, document).root_fields(node)
             if not asked.isdisjoint(INTROSPECTION):
                 return introspection_off()
-        changes = node.operation is OperationType.MUTATION
-        if changes and (card := card_number_in_variables(variables, document)):
-            return card
-        key = query, name
-        if refused := await self.limits.refuse(key, document, node, variables, viewer):
+        if refused := await self.refuse(key, document, node, variables, viewer):
             return refused
         return await self.operations.awaited(
             key,
             lambda: self.run_in_thread(viewer.caller, self.validate, document, node),
             viewer.owner,
         )
+
+    async def refuse(
+        self,
+        key: Key,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        viewer: Viewer,
+    ) -> Errors:
+        """Return the errors that refuse an operation because of its size or variables."""
+        changes = node.operation is OperationType.MUTATION
+        if changes and (card := card_number_in_variables(variables, document)):
+            return card
+        return await self.limits.refuse(key, document, node, variables, viewer)
 
     def clear(self) -> None:
         """Forget all documents."""

@@ -1,11 +1,17 @@
-"""A validated operation, with its scopes and its reads of personal data."""
+"""A validated operation, and a request for it that may be answered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from execution.read_audit import ReadScope
+from graphql import OperationType
+from graphql.execution.values import VariableValues
+
+from execution.read_audit import ReadScope, RequestReads
 from execution.scopes import RequiredScopes
 from execution.selected_fields import SelectedDocument
 from planner.operation import Operation
+from planner.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -18,3 +24,22 @@ class PreparedOperation:
     reads: ReadScope | None
     # The kind of operation and its root fields, for logs: words of the schema alone.
     label: str
+
+    @cached_property
+    def is_mutation(self) -> bool:
+        return self.operation.node.operation is OperationType.MUTATION
+
+
+@dataclass(slots=True)
+class PreparedRequest:
+    """An operation with the coerced variables of a request, for a viewer whose scopes suffice.
+
+    `scans` says how often the rows of a practice are read. `plan` is the plan if the request was
+    planned before.
+    """
+
+    prepared: PreparedOperation
+    variables: VariableValues
+    reads: RequestReads | None
+    scans: Mapping[str, float]
+    plan: Plan | None = None

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from graphql import GraphQLNamedType, GraphQLSchema
+from graphql import GraphQLNamedType
 from graphql.execution.values import VariableValues
 
 from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
 from execution.selected_fields import SelectedField, SelectedFields
-from planner.operation import Operation, coerce_variables
+from planner.operation import Errors, Operation
 from resolvers.field_facts import ReadAudit, scopes_of_type
 
 BY_ID = (ReadAudit.BY_ID, ReadAudit.BY_ID_OR_SOLE_CLIENT)
@@ -44,26 +44,21 @@ def operation_name(operation: Operation) -> str | None:
     return name.value[:LONGEST_NAME] if name else None
 
 
-def reads_of(
-    schema: GraphQLSchema, scope: ReadScope, operation: Operation, variables: Mapping[str, Any]
-) -> RequestReads:
+def reads_of(scope: ReadScope | None, variables: VariableValues | Errors) -> RequestReads | None:
     """Return the reads of a request: its operation's read scope and the ids in its arguments."""
-    variable_values = (
-        coerce_variables(schema, operation, variables)
-        if scope.by_id or scope.practice_wide
-        else None
-    )
-    if not isinstance(variable_values, VariableValues):
+    if scope is None:
+        return None
+    if not isinstance(variables, VariableValues):
         return RequestReads(
             scope.name, scope.fields, of_all=scope.lists_own_clients or not scope.by_id
         )
     ids, of_sole = set[str](), False
-    for selected, arguments in accepted(scope.by_id, variable_values):
+    for selected, arguments in accepted(scope.by_id, variables):
         named = set(ids_among(arguments))
         ids |= named
         of_sole |= not named and means_sole_client(selected, arguments)
     wide: dict[str, list[Any]] = {}
-    for selected, arguments in accepted(scope.practice_wide, variable_values):
+    for selected, arguments in accepted(scope.practice_wide, variables):
         wide.setdefault(selected.coordinate, []).append(shorten(arguments))
     return RequestReads(
         scope.name,

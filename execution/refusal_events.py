@@ -1,7 +1,6 @@
 """Refusals of whole operations, for the audit log and as security events."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from billing.security_events import LIMIT_REFUSED, SCOPE_REFUSED
@@ -9,7 +8,6 @@ from execution.read_audit import RequestReads
 from identity.viewer import Viewer
 from identity.viewer_events import viewer_event_fields
 from models import Scope
-from models.database import RateLimited
 from planner.operation import Errors, graphql_error
 
 Lacking = Mapping[Scope, Sequence[str]]
@@ -27,14 +25,9 @@ def emit_limit_refused(errors: Errors, viewer: Viewer | None, address_hash: str 
         LIMIT_REFUSED.emit(**viewer_event_fields(viewer, address_hash), limits=limits)
 
 
-@contextmanager
-def emitting_budget_refused(viewer: Viewer | None, address_hash: str | None) -> Iterator[None]:
-    """Emit an event if the token has used up its database budget."""
-    try:
-        yield
-    except RateLimited:
-        LIMIT_REFUSED.emit(**viewer_event_fields(viewer, address_hash), limits=["budget"])
-        raise
+def emit_budget_refused(viewer: Viewer | None, address_hash: str | None) -> None:
+    """Emit an event for a token that has used up its database budget."""
+    LIMIT_REFUSED.emit(**viewer_event_fields(viewer, address_hash), limits=["budget"])
 
 
 def emit_scope_refused(lacking: Lacking, viewer: Viewer, address_hash: str | None) -> None:

@@ -1,111 +1,88 @@
-"""A cache of answered requests, by their exact body and the viewer's permissions.
+"""A cache of prepared requests, by their exact body and the viewer's permissions.
 
-Limits, scopes and validation depend only on the body and on these permissions. So a repeated body
-is answered by the cached statement alone. The same statement looks up the token.
+Limits, scopes, validation and the plan depend only on the body and on these permissions. So a
+repeated body needs none of these steps again, and goes on with the statement.
 """
 
-import datetime as dt
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
-from billing.money import currency_digits
-from execution.authentication import Authenticator, CachedSession, ViewerChanged
-from execution.executor import Executor
-from execution.prepared_operation import PreparedOperation
+from graphql.execution.values import VariableValues
+
+from execution.prepared_operation import PreparedOperation, PreparedRequest
 from execution.read_audit import RequestReads
-from execution.row_cost import RowCosts, Scans
 from identity.viewer import Viewer
-from models.database import StatementTooDeep
 from models.measures import CACHE_LOOKUPS
-from models.request_facts import note_operation
 from planner.cache import FairCache
-from planner.deferred import FieldError
-from planner.json_text import NULL_VIOLATION
-from planner.plan import ExecutedPlan
-from resolvers.request_context import RequestContext
+from planner.plan import Plan
 
 # Characters of statements and of request bodies. A body is weighted by SPREAD, since its parsed
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.
 REMEMBERED, SPREAD = 2**25, 25
+# Bodies that came once and are remembered by their hash.
+SEEN = 10_000
 
-# A request's body, and the properties of the viewer that determine the response.
+# A request's body, and the properties of the viewer that its preparation depends on.
 Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class CachedRequest:
-    """The plan that answered a request, and the personal data that the request reads.
+    """The parts of a prepared request that were not in its body.
 
     An operation takes more memory than its text, and another cache decides how long it is kept.
-    Once it is evicted, the request is processed in full again.
+    Once it is evicted, the request is prepared again.
     """
 
-    planned: ExecutedPlan
-    ready: ref[PreparedOperation]
+    prepared: ref[PreparedOperation]
+    variables: VariableValues
     reads: RequestReads | None
-    scans: Scans
+    scans: Mapping[str, float]
+    plan: Plan
 
 
 class RequestCache:
-    """Answers repeated requests from the cache."""
+    """Prepared requests of viewers. Requests without a token are never in it.
 
-    def __init__(
-        self, executor: Executor, authenticator: Authenticator, row_costs: RowCosts
-    ) -> None:
-        self.executor, self.authenticator, self.row_costs = executor, authenticator, row_costs
-        self.answered: FairCache[Key, CachedRequest] = FairCache(REMEMBERED, weight)
+    A request is kept when its body comes for the second time: most bodies come once.
+    """
 
-    def keep(self, body: bytes, viewer: Viewer, answered: CachedRequest) -> None:
-        planned = answered.planned
-        plan = planned.plan.specialize(planned.variables)
-        settled = replace(answered, planned=replace(planned, plan=plan))
-        key = body, *permission_key(viewer)
-        self.answered.forget(key)
-        self.answered.keep(key, settled, viewer.owner)
+    def __init__(self) -> None:
+        self.items: FairCache[Key, CachedRequest] = FairCache(REMEMBERED, weight)
+        # Hashes of the last bodies that came, the oldest first.
+        self.seen: OrderedDict[int, None] = OrderedDict()
 
-    async def answer(
-        self, body: bytes, session: CachedSession, now: dt.datetime
-    ) -> tuple[bytes, RequestReads | None] | None:
-        """Return the response's JSON and the personal data that the request reads.
-
-        Return None if the request needs full processing.
-        """
-        key = body, *permission_key(session.viewer)
-        answered = self.answered.recall(key, session.viewer.owner)
-        ready = answered.ready() if answered else None
-        CACHE_LOOKUPS.add("answers", "hit" if ready else "miss")
-        if answered is None or ready is None:
+    def recall(self, body: bytes, viewer: Viewer) -> PreparedRequest | None:
+        """Return the prepared request with this body, if it was answered by a plan before."""
+        known = self.items.recall((body, *viewer.rights), viewer.owner)
+        prepared = known.prepared() if known else None
+        CACHE_LOOKUPS.add("requests", "hit" if prepared else "miss")
+        if known is None or prepared is None:
             return None
-        note_operation(ready.label)
-        # Another viewer with the same permissions may belong to a larger practice.
-        if answered.scans and await self.row_costs.refuse(answered.scans, session.viewer):
-            return None
-        planned, executor = answered.planned, self.executor
-        context = RequestContext(
-            session.viewer, now, planned.variables, executor.online, executor.signer
-        )
-        try:
-            values = planned.plan.values(context)
-            text = await self.authenticator.authenticate_with(
-                session, (planned.plan.sql, values), now
-            )
-        except (FieldError, StatementTooDeep, ViewerChanged):
-            return None
-        if text is None or NULL_VIOLATION in text:
-            return None
-        return text.encode(), answered.reads
+        return PreparedRequest(prepared, known.variables, known.reads, known.scans, known.plan)
+
+    def keep(self, body: bytes, viewer: Viewer, request: PreparedRequest, plan: Plan) -> None:
+        """Cache a request that was answered by this plan, if its body came before."""
+        key = body, *viewer.rights
+        if not self.came_before(hash(key)):
+            return
+        self.items.forget(key)
+        settled = plan.specialize(request.variables.coerced)
+        prepared = ref(request.prepared)
+        known = CachedRequest(prepared, request.variables, request.reads, request.scans, settled)
+        self.items.keep(key, known, viewer.owner)
+
+    def came_before(self, key_hash: int) -> bool:
+        if key_hash in self.seen:
+            return True
+        self.seen[key_hash] = None
+        if len(self.seen) > SEEN:
+            self.seen.popitem(last=False)
+        return False
 
 
-def permission_key(viewer: Viewer) -> tuple[Any, ...]:
-    """Return the properties of a viewer that plans and refusals depend on."""
-    return (
-        viewer.kind,
-        viewer.sole_client_id is None,
-        currency_digits(viewer.currency),
-        viewer.scopes,
-    )
-
-
-def weight(key: Key, answered: CachedRequest) -> int:
-    return 1_000 + SPREAD * len(key[0]) + len(answered.planned.plan.sql)
+def weight(key: Key, known: CachedRequest) -> int:
+    return 1_000 + SPREAD * len(key[0]) + len(known.plan.sql)

@@ -13,7 +13,7 @@ from graphql.execution.values import VariableValues
 
 from execution.selected_fields import SelectedField, SelectedFields
 from models import Scope
-from planner.operation import Operation, coerce_variables, graphql_error
+from planner.operation import Errors, graphql_error
 from planner.sources import NodeById, NodesByIds, source_of
 from resolvers import nodes
 from resolvers.field_facts import (
@@ -56,28 +56,26 @@ class RequiredScopes:
     def lacking(
         self,
         schema: GraphQLSchema,
-        operation: Operation,
-        variables: Mapping[str, Any],
+        variables: VariableValues | Errors,
         held: Scopes,
     ) -> Mapping[Scope, list[str]]:
         """Return the requested fields for each scope that the token lacks."""
         if held >= self.most:
             return {}
         lacking = defaultdict(list)
-        asked = {**self.fields, **self.by_arguments(schema, operation, variables)}
+        asked = {**self.fields, **self.by_arguments(schema, variables)}
         for coordinate, scopes in sorted(asked.items()):
             for scope in scopes - held:
                 lacking[scope].append(coordinate)
         return lacking
 
     def by_arguments(
-        self, schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any]
+        self, schema: GraphQLSchema, variables: VariableValues | Errors
     ) -> Mapping[str, Scopes]:
-        values = coerce_variables(schema, operation, variables) if self.with_arguments else None
-        if not isinstance(values, VariableValues):
+        if not isinstance(variables, VariableValues):
             return {}
         return dict(
-            use for one in self.with_arguments for use in uses_of_arguments(schema, one, values)
+            use for one in self.with_arguments for use in uses_of_arguments(schema, one, variables)
         )
 
 

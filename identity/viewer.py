@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 
+from billing.money import currency_digits
 from billing.payments.context import local_day
 from models import Scope, ViewerKind
 from models.database import Caller
@@ -35,6 +36,12 @@ class Viewer:
     def owner(self) -> str:
         """Return the owner to charge for cache entries: a person, or a program's token."""
         return self.subject_id or self.token_id
+
+    @cached_property
+    def rights(self) -> tuple[ViewerKind, bool, int, frozenset[Scope]]:
+        """Return the properties that plans and refusals depend on."""
+        has_sole_client = self.sole_client_id is not None
+        return self.kind, has_sole_client, currency_digits(self.currency), self.scopes
 
     def day(self, moment: dt.datetime) -> dt.date:
         """Return the day of a time in the practice's time zone."""

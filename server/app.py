@@ -18,7 +18,6 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from billing.documents.printer import Printer
 from billing.outbox.delivery import EventDelivery
@@ -50,11 +49,10 @@ from server.http.client_record import ClientRecords
 from server.http.deadline import Deadline, RunningRequests
 from server.http.documents import Documents
 from server.http.exports import Exports
-from server.http.fast_path import FastPath
 from server.http.graphiql import PageConfig
-from server.http.graphql import Endpoint, HTTPError, refusal_response
+from server.http.graphql import Endpoint
+from server.http.graphql_address import GraphQLAddress
 from server.http.ingest import Ingest
-from server.http.media_types import asks_for_html
 from server.http.observed_requests import ObservedRequests
 from server.http.origins import Origins
 from server.http.proxies import ForwardedAddress
@@ -70,36 +68,10 @@ from server.traces import traced
 
 # Network addresses whose hashes are remembered, and the characters that one has at the most.
 ADDRESSES, LONGEST_ADDRESS = 10_000, 64
-# All but one are answered with what to do instead.
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # How long a thread that plans keeps the event loop waiting: Python's own 5 ms would be added to a
 # request several times.
 SWITCH_INTERVAL_S = 0.0002
-PAGE_METHODS = ("GET", "HEAD")
 log = logging.getLogger("portal")
-
-
-class GraphQLRoute:
-    """/graphql: by POST it answers, and a browser that gets it is given GraphiQL.
-
-    It speaks ASGI, since a function of a request is wrapped twice by Starlette: a tenth of a small
-    query's CPU.
-    """
-
-    def __init__(self, endpoint: Endpoint, page: PageConfig) -> None:
-        self.endpoint, self.page = endpoint, page
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self.answer(Request(scope, receive, send))
-        await response(scope, receive, send)
-
-    async def answer(self, request: Request) -> Response:
-        if request.method == "POST":
-            return await self.endpoint(request)
-        if request.method in PAGE_METHODS and asks_for_html(request.headers.get("accept")):
-            return graphiql.page(self.page)
-        refused = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
-        return refusal_response(request, refused)
 
 
 def app(
@@ -160,7 +132,6 @@ def app(
         online=online(settings),
         sign_in=(sign_in_context, authenticator.viewer, authenticator.by_token_id),
         read_audit=read_audit,
-        authenticator=authenticator,
     )
     endpoint = Endpoint(service, authenticator, now, address_hash(keys.newest))
     printer = Printer(payment_context.engine, now, settings.font_paths, settings.field_keys)
@@ -231,11 +202,9 @@ def app(
             running.push_async_callback(requests.ended)
             yield
 
-    graphql = GraphQLRoute(endpoint, page or PageConfig())
     has_page = local or settings.portal_page
     application = Starlette(
         routes=[
-            *(Route(path, graphql, methods=METHODS) for path in ("/graphql", "/graphql/")),
             documents.addresses(),
             *exports.addresses(),
             records.address(),
@@ -247,7 +216,10 @@ def app(
             *(folder(sandbox.addresses(pays=is_sandbox, local=local)) if sandbox else []),
             *(folder(portal_page.mounted(settings.mode)) if has_page else []),
         ],
-        middleware=middleware(settings, endpoint, requests, local=local),
+        middleware=[
+            *middleware(settings, requests, local=local),
+            Middleware(GraphQLAddress, endpoint=endpoint, page=page or PageConfig()),
+        ],
         lifespan=lifespan,
     )
     # Starlette would redirect to whatever host the request names.
@@ -280,15 +252,12 @@ def checked_schema(*, lateral: bool) -> strawberry.Schema:
     return graphql_schema
 
 
-def middleware(
-    settings: Settings, endpoint: Endpoint, requests: RunningRequests, *, local: bool
-) -> list[Middleware]:
+def middleware(settings: Settings, requests: RunningRequests, *, local: bool) -> list[Middleware]:
     origins = partial(Origins, allowed=settings.allowed_origins, local=local)
     hosts, seconds = settings.allowed_hosts, settings.request_timeout_s
     return [
         Middleware(ObservedRequests, proxies=settings.proxies),
         Middleware(ForwardedAddress, proxies=settings.proxies),
-        Middleware(FastPath, endpoint=endpoint, hosts=hosts, origins=origins, seconds=seconds),
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         Middleware(origins),
         Middleware(Deadline, seconds=seconds, running=requests),

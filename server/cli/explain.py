@@ -5,7 +5,7 @@ database's plan.
 import datetime as dt
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from execution.executor import plan_tree
 from execution.pipeline import GraphQLService
 from execution.prepared_operation import PreparedOperation
 from execution.read_audit import RequestReads, record_at_once
+from execution.read_audit_rules import reads_of
 from graph.schema import schema
 from identity.viewer import Viewer
 from models import Scope, ViewerKind, database
@@ -58,11 +59,12 @@ async def explain_operation(
         service = GraphQLService(schema(), reads, settings.introspection, settings.signer)
         read = parse_variables(variables)
         prepared = prepare_operation(service, query, operation)
-        sql, values = await planned_statement(service, prepared, read, viewer, now)
+        coerced = coerced_variables(service, prepared, read)
+        sql, values = await planned_statement(service, prepared, coerced, viewer, now)
     finally:
         await reads.close()
     if token is not None:
-        await record_read(settings.database_url, viewer, service.reads_of(prepared, read), now)
+        await record_read(settings.database_url, viewer, reads_of(prepared.reads, coerced), now)
     with database.within_practice(viewer.practice_id):
         plan = await query_plan(settings.database_url, sql, values, analyze=analyze)
     return "\n\n".join([sql, f"Parameters: {values!r}", plan])
@@ -133,19 +135,26 @@ def prepare_operation(service: GraphQLService, query: str, name: str | None) -> 
     return prepared
 
 
+def coerced_variables(
+    service: GraphQLService, prepared: PreparedOperation, variables: Mapping[str, Any]
+) -> VariableValues:
+    """Return the variables of a document after coercion."""
+    values = coerce_variables(service.schema._schema, prepared.operation, variables)
+    if not isinstance(values, VariableValues):
+        raise NotExplained(messages(values))
+    return values
+
+
 async def planned_statement(
     service: GraphQLService,
     prepared: PreparedOperation,
-    variables: dict[str, Any],
+    variables: VariableValues,
     viewer: Viewer,
     now: dt.datetime,
 ) -> tuple[str, list[Any]]:
     """Return the statement and its parameters, as in a request with this document."""
-    values = coerce_variables(service.schema._schema, prepared.operation, variables)
-    if not isinstance(values, VariableValues):
-        raise NotExplained(messages(values))
-    context = RequestContext(viewer, now, values.coerced, signer=service.executor.signer)
-    found = await service.executor.bind_plan(prepared.operation, values, context)
+    context = RequestContext(viewer, now, variables.coerced, signer=service.executor.signer)
+    found = await service.executor.bind_plan(prepared.operation, variables, context)
     if found is None:
         raise NotExplained(
             "This document has no statement: it is refused, or only queries the schema."

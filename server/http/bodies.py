@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+
+from server.http.headers import header
 
 # The largest body of a client without a token.
 STRANGERS_BODY = 2**14
@@ -50,13 +52,12 @@ class RequestBody:
     """The body of a request, which is read in steps."""
 
     def __init__(self, request: Request) -> None:
-        self.pieces, self.content = request.stream(), bytearray()
-        length = request.headers.get("content-length", "")
+        self.receive, self.content = request.receive, bytearray()
+        length = header(request.scope, b"content-length") or ""
         self.declared = int(length) if length.isdecimal() and len(length) < 19 else None
-        self.coding = request.headers.get("content-encoding", "identity").strip().lower()
+        coding = header(request.scope, b"content-encoding")
+        self.is_packed = coding is not None and is_gzip(coding)
         self.is_whole = False
-        if self.coding not in (*CODINGS, "identity"):
-            raise UnknownCoding
 
     async def read(self, most: int) -> bool:
         """Read to the end and return True, or return False once the body is known to
@@ -64,19 +65,18 @@ class RequestBody:
         """
         if self.declared is not None and self.declared > most:
             return False
-        try:
-            while not self.is_whole and len(self.content) <= most:
-                piece = await anext(self.pieces, None)
-                self.is_whole = piece is None
-                self.content += piece or b""
-        except ClientDisconnect:
-            raise EndedEarly from None
+        while not self.is_whole and len(self.content) <= most:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise EndedEarly
+            self.content += message.get("body", b"")
+            self.is_whole = not message.get("more_body", False)
         return self.is_whole and len(self.content) <= most
 
     def decoded(self, most: int) -> bytes:
         """Return the body's bytes, decompressed. Raise TooLarge if they are more than `most`."""
         content = bytes(self.content)
-        if self.coding not in CODINGS:
+        if not self.is_packed:
             return content
         unpacking = zlib.decompressobj(GZIP)
         try:
@@ -88,6 +88,14 @@ class RequestBody:
         if not unpacking.eof or unpacking.unused_data:
             raise NotGzip
         return unpacked
+
+
+def is_gzip(coding: str) -> bool:
+    """Return whether a body is compressed. Raise UnknownCoding for other codings than gzip."""
+    name = coding.strip().lower()
+    if name not in (*CODINGS, "identity"):
+        raise UnknownCoding
+    return name in CODINGS
 
 
 class LargeBodies:

@@ -1,8 +1,6 @@
 """The deadline of a request: each client gets a response in time, even if it is an error."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -22,16 +20,6 @@ class RunningRequests:
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[object]] = set()
-
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        try:
-            yield
-        finally:
-            self.tasks.discard(task)
 
     async def ended(self) -> None:
         """Wait until all requests have ended, shortly after a process that ends has
@@ -56,10 +44,8 @@ class Deadline:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        with self.running.counted():
-            await self.in_time(scope, receive, send)
-
-    async def in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task, running = asyncio.current_task(), self.running.tasks
+        assert task is not None
         limit = asyncio.timeout(self.seconds)
         has_begun = False
 
@@ -70,20 +56,17 @@ class Deadline:
                 limit.reschedule(None)
             await send(message)
 
+        running.add(task)
         try:
             async with limit:
                 await self.app(scope, receive, answer)
         except (TimeoutError, asyncio.CancelledError):
-            if has_begun or not (limit.expired() or is_cancelled()):
+            if has_begun or not (limit.expired() or task.cancelling()):
                 raise
             words = "no answer in time" if limit.expired() else "the process ends"
             await unanswered(Request(scope), words)(scope, receive, send)
-
-
-def is_cancelled() -> bool:
-    """Return whether the current task was cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+        finally:
+            running.discard(task)
 
 
 def unanswered(request: Request, words: str) -> Response:

@@ -1,8 +1,6 @@
 """Disconnects of clients: a read for a client that has gone is cancelled."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.types import Receive
 
@@ -14,35 +12,33 @@ class Disconnected(Exception):
     """The client has closed its connection before the response."""
 
 
-@contextmanager
-def cancelled_on_disconnect(receive: Receive) -> Iterator[None]:
-    """Cancel the block once the client has closed its connection, and raise Disconnected.
+class CancelledOnDisconnect:
+    """Context that is cancelled once the client has closed its connection: it raises Disconnected.
 
-    The request's body has to be received before. The block must not change any data.
+    The request's body has to be received before. The context must not change any data.
     """
-    task = asyncio.current_task()
-    assert task is not None
-    listener = Listener(task, receive)
-    timer = asyncio.get_running_loop().call_later(LISTENS_AFTER_S, listener.start)
-    try:
-        yield
-    except asyncio.CancelledError:
-        # If the task was cancelled for another reason too, it stays cancelled.
-        if listener.has_cancelled and task.uncancel() == 0:
-            raise Disconnected from None
-        raise
-    finally:
-        timer.cancel()
-        listener.stop()
 
+    __slots__ = ("has_cancelled", "listening", "receive", "task", "timer")
 
-class Listener:
-    """A listener for a client's disconnect, which then cancels a task."""
-
-    def __init__(self, task: asyncio.Task[object], receive: Receive) -> None:
-        self.task, self.receive = task, receive
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
         self.listening: asyncio.Task[None] | None = None
         self.has_cancelled = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.timer = asyncio.get_running_loop().call_later(LISTENS_AFTER_S, self.start)
+
+    def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:
+        self.timer.cancel()
+        if self.listening is not None:
+            self.listening.cancel()
+        is_cancelled = type_ is not None and issubclass(type_, asyncio.CancelledError)
+        # If the task was cancelled for another reason too, it stays cancelled.
+        if is_cancelled and self.has_cancelled and self.task.uncancel() == 0:
+            raise Disconnected from None
 
     def start(self) -> None:
         self.listening = asyncio.create_task(self.listen())
@@ -52,7 +48,3 @@ class Listener:
             pass
         self.has_cancelled = True
         self.task.cancel()
-
-    def stop(self) -> None:
-        if self.listening is not None:
-            self.listening.cancel()

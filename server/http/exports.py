@@ -23,7 +23,7 @@ from identity.viewer import Viewer
 from models import Scope
 from models.database import RateLimited
 from planner.fallback_executor import Answer
-from server.http.disconnects import cancelled_on_disconnect
+from server.http.disconnects import CancelledOnDisconnect
 from server.http.export_tables import TABLES, BadParameter, ListPage, Table
 from server.http.graphql import HEADERS, Endpoint, HTTPError, answer_or_error, unauthenticated_error
 
@@ -55,7 +55,7 @@ class Exports:
         viewer = await self.required_viewer(request)
         columns = table.columns(reads_health=Scope.PHI_READ in viewer.scopes)
         query = table.query(columns)
-        reading = partial(cancelled_on_disconnect, request.receive)
+        reading = partial(CancelledOnDisconnect, request.receive)
         page = table.page(await self.data(request, query, variables, viewer, reading))
 
         async def chunks(page: ListPage) -> AsyncIterator[str]:

@@ -4,7 +4,6 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from billing.practices import PracticeMisconfigured
 from billing.security_events import TOKEN_REFUSED
 from execution import pipeline
 from execution.anonymous import Unauthenticated
-from execution.authentication import Authenticator, CachedSession, ViewerChanged
+from execution.authentication import Authenticator, ViewerChanged
 from execution.bounded_queue import QueueFull
 from execution.pipeline import GraphQLService, Reading
 from execution.read_audit import Unwritten
@@ -28,7 +27,8 @@ from models.request_facts import note_code, request_id
 from planner.fallback_executor import Answer
 from server.http import bodies, media_types
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
-from server.http.disconnects import Disconnected, cancelled_on_disconnect
+from server.http.disconnects import CancelledOnDisconnect, Disconnected
+from server.http.headers import header
 from server.http.media_types import GRAPHQL_JSON, JSON
 
 # Responses contain health and financial data, so no cache may store them.
@@ -76,10 +76,10 @@ class Endpoint:
         return await answer_or_error(request, self.answer)
 
     async def answer(self, request: Request) -> Response:
-        check_media_types(request)
+        type_ = check_media_types(request)
         content, sender = await self.receive_body(request)
-        reading = partial(cancelled_on_disconnect, request.receive)
-        graphql_request, now = replace(parse_body(content), reading=reading), self.now()
+        reading = partial(CancelledOnDisconnect, request.receive)
+        graphql_request, now = parse_body(content, reading), self.now()
         try:
             answer = await self.service.answer(graphql_request, sender, now, self.address(request))
         except Unauthenticated:
@@ -89,7 +89,7 @@ class Endpoint:
         if not answer.has_data:
             # The older media type has the status 200 for it.
             note_code(str((answer.errors[0].extensions or {}).get("code", "REFUSED")))
-        return response(request, answer)
+        return GraphQLResponse(answer, type_)
 
     async def receive_body(
         self, request: Request, largest: int = MAX_BODY, large_bodies: LargeBodies | None = None
@@ -114,17 +114,6 @@ class Endpoint:
         except BodyRefused as reason:
             raise body_error(reason) from None
 
-    async def answer_repeated(
-        self, content: bytes, session: CachedSession, host: str | None, reading: Reading
-    ) -> bytes | None:
-        """Return the body of a repeated request's response, for the token's bearer, or None if the
-        request has to take the normal path.
-        """
-        address_hash = self.address_hash(host) if host is not None else None
-        return await self.service.answer_repeated(
-            content, session, self.now(), address_hash, reading
-        )
-
     def address(self, request: Request) -> str | None:
         """Return a hash that distinguishes the request's network address."""
         return self.address_hash(request.client.host) if request.client else None
@@ -147,10 +136,10 @@ class Endpoint:
 
     async def sender(self, request: Request, now: dt.datetime) -> RequestViewer | None:
         """Return the last known bearer of the request's token, or None without a token."""
-        header = request.headers.get("authorization")
-        if header is None:
+        credentials = header(request.scope, b"authorization")
+        if credentials is None:
             return None
-        scheme, _, token = header.partition(" ")
+        scheme, _, token = credentials.partition(" ")
         if scheme.lower() != "bearer":
             raise self.refused_token(request)
         try:
@@ -208,17 +197,21 @@ def misconfigured(error: PracticeMisconfigured) -> HTTPError:
 # -- requests --------------------------------------------------------------------------------------
 
 
-def check_media_types(request: Request) -> None:
-    """Refuse a request if its body is not JSON in UTF-8, or if it accepts no available
-    media type.
+def check_media_types(request: Request) -> str:
+    """Return the media type of the response.
+
+    Refuse a request if its body is not JSON in UTF-8, or if it accepts no available media type.
     """
-    type_, parameters = media_types.parse_media_type(request.headers.get("content-type", ""))
+    content_type = header(request.scope, b"content-type") or ""
+    type_, parameters = media_types.parse_media_type(content_type)
     if type_ != JSON:
         raise unsupported("send Content-Type: application/json")
     if not media_types.is_utf_8(parameters):
         raise unsupported("JSON is UTF-8")
-    if accepted_type(request) is None:
+    accepted = accepted_type(request)
+    if accepted is None:
         raise HTTPError(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL_JSON} or {JSON}")
+    return accepted
 
 
 def body_error(reason: BodyRefused) -> HTTPError:
@@ -237,8 +230,8 @@ def unsupported(message: str, headers: Mapping[str, str] | None = None) -> HTTPE
     return HTTPError(415, "UNSUPPORTED_MEDIA_TYPE", message, headers)
 
 
-def parse_body(content: bytes) -> pipeline.Request:
-    """Return the GraphQL request in a JSON body."""
+def parse_body(content: bytes, reading: Reading) -> pipeline.Request:
+    """Return the GraphQL request in a JSON body. `reading` is the context of a query."""
     try:
         asked = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -252,7 +245,7 @@ def parse_body(content: bytes) -> pipeline.Request:
         raise bad("operationName is a string, null or left out")
     if variables is not None and not isinstance(variables, dict):
         raise bad("variables is an object, null or left out")
-    return pipeline.Request(query, name or None, variables or {}, content)
+    return pipeline.Request(query, name or None, variables or {}, content, reading)
 
 
 def bad(message: str) -> HTTPError:
@@ -286,15 +279,26 @@ def log_internal_error() -> str:
 
 def accepted_type(request: Request) -> str | None:
     """Return the media type of the response that the client accepts."""
-    accepted = request.headers.getlist("accept")
-    return media_types.response_type(",".join(accepted) if accepted else None)
+    accepted = [value for name, value in request.scope["headers"] if name == b"accept"]
+    return media_types.response_type(b",".join(accepted).decode("latin-1") if accepted else None)
 
 
-def response(request: Request, answer: Answer) -> Response:
-    """Return a response in the accepted media type. Only the newer one has an error status."""
-    type_ = accepted_type(request) or JSON
-    status = 400 if type_ == GRAPHQL_JSON and not answer.has_data else 200
-    return Response(answer.body, status, HEADERS, media_type=f"{type_}; charset=utf-8")
+class GraphQLResponse(Response):
+    """A response in one of the two media types. Only the newer one has an error status."""
+
+    def __init__(self, answer: Answer, type_: str) -> None:
+        self.status_code = 400 if type_ == GRAPHQL_JSON and not answer.has_data else 200
+        self.background, self.body = None, answer.body
+        self.raw_headers = [(b"content-length", b"%d" % len(answer.body)), *RAW_HEADERS[type_]]
+
+
+def raw_headers(type_: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of all responses of a media type."""
+    headers = HEADERS | {"Content-Type": f"{type_}; charset=utf-8"}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+RAW_HEADERS = {type_: raw_headers(type_) for type_ in (JSON, GRAPHQL_JSON)}
 
 
 def refusal_response(request: Request, away: HTTPError) -> Response:

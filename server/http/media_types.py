@@ -20,6 +20,10 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
     """Return a media type and its parameters, all in lower case."""
+    return remembered_type(text) if len(text) <= REMEMBERED else split_media_type(text)
+
+
+def split_media_type(text: str) -> tuple[str, Mapping[str, str]]:
     name, semicolon, _ = text.partition(";")
     if not semicolon:
         return name.strip().lower(), NO_PARAMETERS
@@ -27,6 +31,9 @@ def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
     return name.strip().lower(), {
         key.lower(): value.strip('"').lower() for key, value in reversed(found)
     }
+
+
+remembered_type = lru_cache(1_000)(split_media_type)
 
 
 def is_utf_8(parameters: Mapping[str, str]) -> bool:

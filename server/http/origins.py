@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 # The sandbox's addresses correspond to those that a page would request from Stripe.
@@ -20,6 +20,7 @@ METHODS = ("GET", "POST")
 # The response headers that a page may read.
 EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 REMEMBERED_S = 86_400
+VARY = (b"vary", b"Origin")
 
 
 class Origins(CORSMiddleware):
@@ -41,10 +42,23 @@ class Origins(CORSMiddleware):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not is_shared(scope["method"], scope["path"]):
+        if scope["type"] != "http" or not is_shared(scope["method"], scope["path"]):
             await self.app(scope, receive, send)
-        else:
+        elif any(name == b"origin" for name, _ in scope["headers"]):
             await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, varying(send))
+
+
+def varying(send: Send) -> Send:
+    """Return a function that sends a response to no website, for caches to tell it apart."""
+
+    async def send_varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), VARY]
+        await send(message)
+
+    return send_varying
 
 
 def is_shared(method: str, path: str) -> bool:

@@ -46,7 +46,7 @@ async def test_each_address_of_the_server_is_named(portal: Portal) -> None:
 
 
 async def test_request_has_one_line(portal: Portal) -> None:
-    """The fast path of a repeated request writes the same line as the normal path."""
+    """A repeated request writes the same line as a new one."""
     token = await portal.token()
     with captured_log() as log:
         answers = [await portal.ask(NAME, token) for _ in range(3)]

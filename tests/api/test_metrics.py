@@ -118,7 +118,7 @@ async def test_repeated_requests_are_answered_from_the_caches(portal: Paying) ->
     for _ in range(3):
         await portal.ask(READ, portal.bearer)
     assert await risen(portal, before, name, cache="plans", result="miss") == 1
-    assert await risen(portal, before, name, cache="answers", result="hit") >= 1
+    assert await risen(portal, before, name, cache="requests", result="hit") >= 1
     ran = await risen(portal, before, "portal_statement_seconds_count", lane="people")
     assert ran >= 3
 

@@ -1,4 +1,4 @@
-"""Repeated requests take a shorter path: its responses and checks are those of the full one."""
+"""Repeated requests are not prepared again: their responses and checks are those of new ones."""
 
 import datetime as dt
 import gc
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, insert, update
 
-from execution.pipeline import GraphQLService
+from execution.preparation import Preparation
 from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Practice, Relation, Scope, Token
 from models.database import StatementTimeout, StatementTooDeep
@@ -36,17 +36,17 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[Portal]:
 
 
 @pytest.fixture
-def long_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the queries that took the full path."""
-    gone: list[str] = []
-    answer = GraphQLService.answer
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the queries of requests that were prepared."""
+    queries: list[str] = []
+    prepare = Preparation.prepare
 
-    async def watched(self: GraphQLService, request: Any, *given: Any) -> Any:
-        gone.append(request.query)
-        return await answer(self, request, *given)
+    async def watched(self: Preparation, query: str, *given: Any) -> Any:
+        queries.append(query)
+        return await prepare(self, query, *given)
 
-    monkeypatch.setattr(GraphQLService, "answer", watched)
-    return gone
+    monkeypatch.setattr(Preparation, "prepare", watched)
+    return queries
 
 
 async def sent(portal: Portal, token: str, query: str = NAME, **headers: str) -> httpx.Response:
@@ -55,22 +55,26 @@ async def sent(portal: Portal, token: str, query: str = NAME, **headers: str) ->
 
 
 async def asked_before(portal: Portal, token: str, query: str = NAME) -> None:
-    assert (await sent(portal, token, query)).status_code == 200
+    """Send a request as often as it takes to be cached."""
+    for _ in range(2):
+        assert (await sent(portal, token, query)).status_code == 200
 
 
 def told(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
     return response.status_code, sorted(compared_headers(response).items()), response.content
 
 
-async def test_repeated_request_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:
+async def test_request_is_not_prepared_for_the_third_time(
+    portal: Portal, prepared: list[str]
+) -> None:
     token = await portal.token()
-    first, second = await sent(portal, token), await sent(portal, token)
-    assert long_ways == [NAME]
-    assert told(first) == told(second)
+    first, second, third = [await sent(portal, token) for _ in range(3)]
+    assert prepared == [NAME, NAME]
+    assert told(first) == told(second) == told(third)
 
 
-async def test_short_path_serves_viewers_of_equal_rights_each_their_own_rows(
-    portal: Portal, long_ways: list[str]
+async def test_viewers_of_equal_rights_share_a_request_and_get_their_own_rows(
+    portal: Portal, prepared: list[str]
 ) -> None:
     both = [portal.client_id, portal.other_id]
     tokens = [await portal.token(Subject(portal.practice_id, client_id=id_)) for id_ in both]
@@ -78,8 +82,7 @@ async def test_short_path_serves_viewers_of_equal_rights_each_their_own_rows(
     for _ in range(2):
         answers = [(await sent(portal, token)).json() for token in tokens]
         assert answers == [{"data": {"client": {"name": name}}} for name in names]
-    # Each token's first request has to authenticate the token.
-    assert long_ways == [NAME, NAME]
+    assert prepared == [NAME, NAME]
 
 
 @pytest.mark.parametrize(
@@ -94,13 +97,13 @@ async def test_short_path_serves_viewers_of_equal_rights_each_their_own_rows(
         {"host": "portal:8000"},
     ],
 )
-async def test_both_paths_send_the_same_headers(
-    portal: Portal, long_ways: list[str], headers: Mapping[str, str]
+async def test_known_and_new_requests_get_the_same_headers(
+    portal: Portal, prepared: list[str], headers: Mapping[str, str]
 ) -> None:
     token = await portal.token()
-    first, second = [await sent(portal, token, **headers) for _ in range(2)]
-    assert told(first) == told(second)
-    assert len(long_ways) == 1
+    first, _, third = [await sent(portal, token, **headers) for _ in range(3)]
+    assert told(first) == told(third)
+    assert len(prepared) == 2
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ async def test_repeated_request_with_invalid_headers_is_refused(
     assert response.status_code in (400, 401, 415)
 
 
-async def test_both_paths_allow_every_origin_if_set(new_database: NewDatabase) -> None:
+async def test_every_origin_is_allowed_if_set(new_database: NewDatabase) -> None:
     async with new_database() as url, served(url, allowed_origins=["*"]) as portal:
         token = await portal.token()
         first, second = [await sent(portal, token, origin=ORIGIN) for _ in range(2)]
@@ -192,14 +195,14 @@ async def asked_directly(
 async def test_cache_of_bodies_is_limited_by_their_size_in_memory(portal: Portal) -> None:
     """Parsed variables take many times the memory of their text."""
     token = await portal.token()
-    junk = ",".join(["{}"] * 10_000)
-    for number in range(60):
+    junk = ",".join(["{}"] * 9_000)
+    for number in range(55):
         body = f'{{"query": "{NAME}", "variables": {{"n": {number}, "junk": [{junk}]}}}}'
         headers = {"authorization": f"Bearer {token}", "content-type": JSON, "host": "portal"}
-        response = await portal.http.post("/graphql", content=body, headers=headers)
-        assert response.status_code == 200
-    graph = portal.http._transport.app.state.service  # type: ignore[attr-defined]
-    assert len(graph.request_cache.answered.items) < 50
+        for _ in range(2):
+            response = await portal.http.post("/graphql", content=body, headers=headers)
+            assert response.status_code == 200
+    assert 0 < len(portal.application.state.service.requests.items.items) < 50
 
 
 async def test_body_in_pieces_is_answered(portal: Portal) -> None:
@@ -318,8 +321,8 @@ async def test_guardian_with_a_new_second_client_has_to_name_one(portal: Portal)
     assert error["extensions"]["code"] == "CLIENT_REQUIRED"
 
 
-async def test_right_ends_with_its_last_day_of_the_practice_on_the_short_path(
-    portal: Portal, long_ways: list[str]
+async def test_right_ends_with_its_last_day_of_the_practice_for_known_requests(
+    portal: Portal, prepared: list[str]
 ) -> None:
     midnight = dt.datetime(2026, 3, 16, 4, tzinfo=dt.UTC)
     day = dt.date(2026, 3, 15)
@@ -335,11 +338,11 @@ async def test_right_ends_with_its_last_day_of_the_practice_on_the_short_path(
     assert [await names() for _ in range(2)] == [["Ana Prieto", "Ben Osei"]] * 2
     portal.clock.time = midnight
     assert [await names() for _ in range(2)] == [["Ana Prieto"]] * 2
-    assert long_ways == [query]
+    assert prepared == [query, query]
 
 
-async def test_only_client_is_gone_with_the_right_on_the_short_path(
-    portal: Portal, long_ways: list[str]
+async def test_only_client_is_gone_with_the_right_for_known_requests(
+    portal: Portal, prepared: list[str]
 ) -> None:
     await change(portal, delete(ContactRight).where(ContactRight.client_id == portal.client_id))
     await change(portal, until(dt.date(2026, 3, 15), portal.other_id))
@@ -349,7 +352,7 @@ async def test_only_client_is_gone_with_the_right_on_the_short_path(
     assert answers == [{"data": {"client": {"name": "Ben Osei"}}}] * 2
     portal.clock.time += dt.timedelta(seconds=1)
     assert (await sent(portal, guardian)).json() == {"data": {"client": None}}
-    assert long_ways == [NAME]
+    assert prepared == [NAME, NAME]
 
 
 async def test_right_that_has_ended_everywhere_does_not_count_for_the_only_client(
@@ -377,7 +380,7 @@ async def test_changed_currency_is_used_on_the_next_request(portal: Portal) -> N
     assert amount == {"amount": "0", "currency": "JPY"}
 
 
-async def test_statement_timeout_gets_503_on_the_short_path(
+async def test_statement_timeout_of_a_known_request_gets_503(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await portal.token()
@@ -409,25 +412,24 @@ async def test_statement_too_deep_is_refused_after_the_token_is_looked_up(
     assert (await sent(portal, token)).status_code == 401
 
 
-async def test_mutation_never_takes_the_short_path(portal: Portal, long_ways: list[str]) -> None:
+async def test_mutation_is_prepared_each_time(portal: Portal, prepared: list[str]) -> None:
     token = await portal.token()
-    sign_out = "mutation { signOut { __typename } }"
-    for _ in range(2):
-        await sent(portal, token, sign_out)
-    assert long_ways == [sign_out, sign_out]
+    make_default = 'mutation { makeDefault(input: {paymentMethodId: "x"}) { __typename } }'
+    for _ in range(3):
+        await sent(portal, token, make_default)
+    assert prepared == [make_default] * 3
 
 
-async def test_evicted_operation_takes_the_full_path_again(
-    portal: Portal, long_ways: list[str]
+async def test_request_of_an_evicted_operation_is_prepared_again(
+    portal: Portal, prepared: list[str]
 ) -> None:
     token = await portal.token()
     await asked_before(portal, token)
-    graph = portal.http._transport.app.state.service  # type: ignore[attr-defined]
-    graph.preparation.operations.clear()
+    portal.application.state.service.preparation.operations.clear()
     gc.collect()
     for _ in range(3):
         assert (await sent(portal, token)).json() == {"data": {"client": {"name": "Ana Prieto"}}}
-    assert long_ways == [NAME, NAME]
+    assert prepared == [NAME] * 3
 
 
 async def test_contact_and_client_do_not_share_cached_answers(portal: Portal) -> None:

@@ -133,8 +133,7 @@ def forget(portal: Portal) -> None:
     for kept in (service.anonymous.operations, service.anonymous.executor.plans):
         kept.clear()
     service.executor.plans.clear()
-    if service.request_cache:
-        service.request_cache.answered.clear()
+    service.requests.items.clear()
 
 
 @pytest.mark.share(8)

@@ -31,7 +31,13 @@ from graph.schema import schema
 from graph.types.invoice import Invoice as Bill
 from graph.types.query import Query
 from models import READ_SCOPES, Invoice, Scope
-from planner.operation import Operation, parse_document, select_operation, validate_operation
+from planner.operation import (
+    Operation,
+    coerce_variables,
+    parse_document,
+    select_operation,
+    validate_operation,
+)
 from planner.sources import ToMany, Value
 from resolvers.field_facts import (
     BILLING,
@@ -255,7 +261,8 @@ def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope
     operation = validate_operation(SCHEMA, document, node)
     assert isinstance(operation, Operation), operation
     selected = SelectedDocument(SCHEMA, document).operation(node)
-    return required_scopes(SCHEMA, selected).lacking(SCHEMA, operation, variables, held)
+    coerced = coerce_variables(SCHEMA, operation, variables)
+    return required_scopes(SCHEMA, selected).lacking(SCHEMA, coerced, held)
 
 
 def of_health(query: str, **variables: Any) -> list[str]:

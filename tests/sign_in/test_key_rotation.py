@@ -85,7 +85,7 @@ async def test_everything_of_the_old_key_works_until_it_is_dropped(portal: Signi
                 (code,) = await portal.codes()
                 typed = await portal.type_code(code, waiting)
                 assert typed["viewer"]["name"] == "Gail Ahn"
-                # A repeated request takes the fast path, and then the one with the new hash.
+                # A repeated request finds the known viewer, and then the one with the new hash.
                 assert await name(portal.http, sign_in) == "Ana Prieto"
                 assert await name(portal.http, sign_in) == "Ana Prieto"
     text = "\n".join((await report(portal, PROMOTED)).lines())

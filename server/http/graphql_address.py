@@ -1,0 +1,35 @@
+"""The address /graphql: POST for all operations, GET for queries, and GraphiQL for browsers."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.http import graphiql
+from server.http.graphiql import PageConfig
+from server.http.graphql import Endpoint, HTTPError, refusal_response
+from server.http.media_types import asks_for_html
+
+PATHS = ("/graphql", "/graphql/")
+PAGE_METHODS = ("GET", "HEAD")
+
+
+class GraphQLAddress:
+    """Middleware that answers /graphql ahead of Starlette's routing, and passes on the rest."""
+
+    def __init__(self, app: ASGIApp, endpoint: Endpoint, page: PageConfig) -> None:
+        self.app, self.endpoint, self.page = app, endpoint, page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in PATHS:
+            await self.app(scope, receive, send)
+            return
+        response = await self.answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        if request.method == "POST":
+            return await self.endpoint(request)
+        if request.method in PAGE_METHODS and asks_for_html(request.headers.get("accept")):
+            return graphiql.page(self.page)
+        refused = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
+        return refusal_response(request, refused)
