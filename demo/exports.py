@@ -90,11 +90,14 @@ class ExportedClient:
 
 @dataclass(frozen=True)
 class InventedExport:
-    """The plan of an export: its last day, the number of clients, and its seed."""
+    """The plan of an export: its last day, the number of clients, its seed, and the number of the
+    first client, which ids and the numbers of documents begin with.
+    """
 
     today: dt.date
     clients: int
     seed: int = 1
+    first: int = 1
 
     def write(self, folder: Path) -> Counter[str]:
         """Write the reports and the PDFs into a folder. Return the number of records of each."""
@@ -123,7 +126,7 @@ class InventedExport:
             staff.add("Clinicians", f"T{nth}", name, "PhD", npi(chance), f"L{chance.digits(5)}")
         yield staff
         names = strangers(Chance(self.seed, "export", "names"))
-        for nth in range(1, self.clients + 1):
+        for nth in range(self.first, self.first + self.clients):
             yield self.client(nth, next(names))
 
     def client(self, nth: int, name: str) -> ExportedClient:
