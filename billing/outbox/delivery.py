@@ -106,10 +106,14 @@ class EventDelivery:
                     break
         await turn.end()
 
-    def pause(self, failures: int) -> dt.timedelta:
-        """Return the time for which an endpoint is left alone after its failures."""
-        pause_s = min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 20), LONGEST_PAUSE_S)
-        return dt.timedelta(seconds=pause_s * self.jitter.uniform(1 - JITTER, 1 + JITTER))
+    def pause(self, failures: int, asked_s: float = 0.0) -> dt.timedelta:
+        """Return the time for which an endpoint is left alone after its failures.
+
+        `asked_s` is the pause that the endpoint asks for: it gets that, within the longest pause.
+        """
+        own_s = min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 20), LONGEST_PAUSE_S)
+        pause_s = own_s * self.jitter.uniform(1 - JITTER, 1 + JITTER)
+        return dt.timedelta(seconds=max(pause_s, min(asked_s, LONGEST_PAUSE_S)))
 
 
 @dataclass
@@ -180,7 +184,7 @@ class Turn:
             "failures": failures,
             "failing_since": since,
             "last_error": answer.failure,
-            "attempt_at": now + self.delivery.pause(failures),
+            "attempt_at": now + self.delivery.pause(failures, answer.asked_pause_s(now)),
         }
         if await self.write(values):
             self.log_failure(status, failures, answer)

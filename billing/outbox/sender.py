@@ -1,10 +1,12 @@
 """The sending of a message: one POST to a checked address, within a deadline."""
 
 import asyncio
+import datetime as dt
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 
 import httpx
@@ -18,14 +20,35 @@ REST_S, MOST_READ = 1.0, 4_096
 # The addresses of a name that are tried.
 MOST_ADDRESSES = 3
 GONE = 410
+# The characters of a time in HTTP, and some more.
+LONGEST_RETRY_AFTER = 40
 
 
 @dataclass(frozen=True)
 class ReceiverAnswer:
-    """The answer to a message. `failure` is the reason in our own words, if it is a failure."""
+    """The answer to a message. `failure` is the reason in our own words, if it is a failure.
+
+    `retry_after` is the receiver's own text: seconds or a time.
+    """
 
     status: int | None = None
     failure: str | None = None
+    retry_after: str = ""
+
+    def asked_pause_s(self, now: dt.datetime) -> float:
+        """Return the seconds for which a receiver asks to be left alone; 0 without such a text."""
+        text = self.retry_after.strip()
+        if len(text) > LONGEST_RETRY_AFTER:
+            return 0.0
+        if text.isascii() and text.isdigit():
+            return float(text)
+        try:
+            until = parsedate_to_datetime(text)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return 0.0
+        # A time without a zone is in UTC, as all times of HTTP are.
+        until = until if until.tzinfo else until.replace(tzinfo=dt.UTC)
+        return max(0.0, (until - now).total_seconds())
 
 
 @cache
@@ -51,7 +74,7 @@ class Sender:
         await self.client.aclose()
 
     async def send(self, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
-        """Send a message, and return the answer. Nothing of an answer but the status matters."""
+        """Send a message, and return the answer. Only the status and Retry-After matter."""
         try:
             async with asyncio.timeout(REQUEST_S):
                 response = await self.post(body, headers)
@@ -65,7 +88,10 @@ class Sender:
             return ReceiverAnswer(failure="the connection was broken off")
         await read_rest(response)
         status = response.status_code
-        return ReceiverAnswer(status, None if 200 <= status < 300 else f"status {status}")
+        if 200 <= status < 300:
+            return ReceiverAnswer(status)
+        retry_after = response.headers.get("retry-after", "")
+        return ReceiverAnswer(status, f"status {status}", retry_after)
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Post to an address of the URL's host, the one of the last message if there was one."""

@@ -10,16 +10,18 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from billing.outbox import delivery, endpoints, sender
 from billing.outbox.addresses import AddressRules, UnacceptedUrl
-from models import EndpointStatus, EventKind
+from models import EndpointStatus, EventEndpoint, EventKind
 from tests.support.demo_server import PROJECT
 from tests.support.entries import EntryDesk
 from tests.support.event_receiver import OK, Received, receiving, status
@@ -192,6 +194,45 @@ async def test_pauses_grow_until_an_hour_and_differ(hooks: HookDesk) -> None:
         expected = min(5.0 * 2.0 ** min(number, 40), 3_600.0)
         assert 0.75 * expected <= pause <= 1.25 * expected
     assert len({round(pause) for pause in pauses[50:]}) > 100
+
+
+# The text of Retry-After, and the least and the most seconds that the endpoint is left alone for.
+IN_TEN_MINUTES = "Mon, 30 Mar 2026 12:10:00 GMT"
+RETRY_AFTER = {
+    "600": (600, 600),
+    IN_TEN_MINUTES: (600, 600),
+    "1": (3, 7),
+    "999999": (3_600, 3_600),
+    "9" * 6_000: (3, 7),
+    "Sun, 29 Mar 2026 12:00:00 GMT": (3, 7),
+    "Fri, 31 Dec 9999 23:59:59 -2359": (3_600, 3_600),
+    "Thu, 99 Foo 2026 12:00:00 GMT": (3, 7),
+    "-60": (3, 7),
+    "\xb2": (3, 7),
+    "soon": (3, 7),
+    "": (3, 7),
+}
+
+
+@pytest.mark.twins(4)
+async def test_pause_that_a_receiver_asks_for_is_kept_up_to_an_hour(hooks: HookDesk) -> None:
+    texts = iter(RETRY_AFTER)
+
+    async def refuse(_: Received) -> bytes:
+        return status(429, f"retry-after: {next(texts)}")
+
+    async with receiving(refuse) as receiver:
+        endpoint = await hooks.add(receiver)
+        await enter_some(hooks, 1)
+        at = dt.datetime(2026, 3, 30, 12, tzinfo=dt.UTC)
+        worker = replace(hooks.worker(), now=lambda: at)
+        for text, (least, most) in RETRY_AFTER.items():
+            async with hooks.desk.engine.begin() as conn:
+                await conn.execute(update(EventEndpoint).values(endpoints.NO_FAILURES))
+            await worker.give_turns()
+            found = await hooks.endpoint(endpoint.id)
+            assert found.last_error == "status 429"
+            assert least <= (found.attempt_at - at).total_seconds() <= most, text
 
 
 @pytest.mark.twins(4)
