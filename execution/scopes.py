@@ -44,15 +44,6 @@ def fields_without_scopes(schema: GraphQLSchema) -> Iterator[str]:
             yield f"{type_.name}.{name}"
 
 
-def all_scopes(schema: GraphQLSchema) -> Iterator[tuple[str, Scopes]]:
-    """Yield all fields of the schema, and arguments that need more, each with its scopes."""
-    for type_, name, definition in object_fields(schema):
-        scopes = scopes_of_field(type_, name)
-        yield f"{type_.name}.{name}", scopes
-        for argument, stated in facts_of(definition).argument_scopes.items():
-            yield f"{type_.name}.{name}({argument})", scopes | stated.scopes
-
-
 @dataclass(frozen=True)
 class RequiredScopes:
     """The scopes that an operation needs for its fields, and its fields with relevant arguments."""

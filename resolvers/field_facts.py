@@ -38,17 +38,17 @@ class ArgumentScopes:
     applies: Callable[[Mapping[str, Any]], bool]
 
 
-class ReadAudit(enum.Enum):
+class ReadAudit(enum.StrEnum):
     """The clients whose data a field reads, for the audit log."""
 
     # Those of the objects that ids in the arguments name.
-    BY_ID = enum.auto()
+    BY_ID = "by ids"
     # The same. Without an id, the viewer's only client.
-    BY_ID_OR_SOLE_CLIENT = enum.auto()
+    BY_ID_OR_SOLE_CLIENT = "by ids, or the only client"
     # All clients that the viewer has access to: a list or a sum over the whole practice.
-    PRACTICE_WIDE = enum.auto()
+    PRACTICE_WIDE = "whole practice"
     # All clients of a client or contact.
-    OWN_CLIENTS = enum.auto()
+    OWN_CLIENTS = "own clients"
 
 
 # The cost of a row that is only visited, for example to be counted.
@@ -81,7 +81,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a field costs beyond other fields with sources of its kind (`execution/field_cost.py`).
+    """Cost of a field, if it differs from that of its kind of source (`execution/field_cost.py`).
 
     `selects` are the SELECTs that it adds to the statement. The more expensive of the two databases
     counts; a test checks the numbers. Fields that read the whole ledger of a practice count for

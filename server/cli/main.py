@@ -256,14 +256,11 @@ def print_contract(
 
 @app.command("scopes")
 def print_scopes() -> None:
-    """Print every field of the schema, with the scopes that a token needs for it."""
-    from execution.scopes import all_scopes
+    """Print every field of the schema, with its scopes, costs and audit."""
     from graph.schema import schema
-    from models import Scope
+    from server.cli.field_list import field_lines
 
-    for coordinate, scopes in sorted(all_scopes(schema()._schema)):
-        needed = " ".join(scope.written for scope in Scope if scope in scopes)
-        typer.echo(f"{coordinate:<45} {needed or '-'}")
+    typer.echo("\n".join(sorted(field_lines(schema()._schema))))
 
 
 @app.command()
