@@ -284,12 +284,12 @@ class GraphQLService:
         if not isinstance(operation, Operation):
             return operation
         selected = SelectedDocument(schema, document)
-        whole = selected.operation(node)
+        fields = list(selected.operation(node).everything())
         return PreparedOperation(
             operation,
             selected,
-            required_scopes(schema, whole),
-            read_scope(operation, whole),
+            required_scopes(schema, fields),
+            read_scope(operation, fields),
             operation_label(selected, node),
         )
 

@@ -1,14 +1,14 @@
 """The personal data that an operation reads, for the audit log."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import GraphQLNamedType
 from graphql.execution.values import VariableValues
 
 from execution.read_audit import PERSONAL_ID, ReadScope, RequestReads
-from execution.selected_fields import SelectedField, SelectedFields
+from execution.selected_fields import SelectedField
 from planner.operation import Errors, Operation
 from resolvers.field_facts import ReadAudit, scopes_of_type
 
@@ -17,9 +17,8 @@ BY_ID = (ReadAudit.BY_ID, ReadAudit.BY_ID_OR_SOLE_CLIENT)
 LONGEST_NAME, LONGEST_TEXT, LONGEST_ARGUMENTS = 200, 200, 10_000
 
 
-def read_scope(operation: Operation, whole: SelectedFields) -> ReadScope | None:
+def read_scope(operation: Operation, selected: Sequence[SelectedField]) -> ReadScope | None:
     """Return the read scope of an operation, or None if it reads no personal data."""
-    selected = list(whole.everything())
     personal = {one.coordinate for one in selected if is_personal(one.type)}
     # A list or an id alone already reveals that an object exists.
     ways = [one for one in selected if one.facts.audit]

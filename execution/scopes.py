@@ -11,7 +11,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema, get_named_type
 from graphql.execution.values import VariableValues
 
-from execution.selected_fields import SelectedField, SelectedFields
+from execution.selected_fields import SelectedField
 from models import Scope
 from planner.operation import Errors, graphql_error
 from planner.sources import NodeById, NodesByIds, source_of
@@ -117,16 +117,16 @@ def scopes_by_arguments(schema: GraphQLSchema, selected: SelectedField) -> Scope
     return NO_SCOPE.union(*(scopes for _, scopes in by_id), *(one.scopes for one in stated))
 
 
-def required_scopes(schema: GraphQLSchema, whole: SelectedFields) -> RequiredScopes:
+def required_scopes(schema: GraphQLSchema, selected: Iterable[SelectedField]) -> RequiredScopes:
     """Return the scopes needed by all fields that an operation selects, including skipped ones."""
     fields: dict[str, Scopes] = {}
     with_arguments: list[SelectedField] = []
     most = NO_SCOPE
-    for selected in whole.everything():
-        if scopes := scopes_of_field(selected.type, selected.node.name.value):
-            fields[selected.coordinate] = scopes
-        if by_arguments := scopes_by_arguments(schema, selected):
-            with_arguments.append(selected)
+    for one in selected:
+        if scopes := scopes_of_field(one.type, one.node.name.value):
+            fields[one.coordinate] = scopes
+        if by_arguments := scopes_by_arguments(schema, one):
+            with_arguments.append(one)
         most |= scopes | by_arguments
     return RequiredScopes(fields, with_arguments, most)
 

@@ -4,7 +4,7 @@ Limits, scopes and the audit log of reads are all computed from the result. The 
 invalid, since its size is measured before validation.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,9 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLField,
+    GraphQLNamedType,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_argument_values,
@@ -35,39 +37,38 @@ META_FIELDS = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 
 @dataclass(eq=False, slots=True)
 class SelectedFields:
-    """The fields of a selection set, with those of its inline fragments.
+    """The selection of a selection set, on objects of `type`; None if the type is unknown.
 
-    `fragments` are the selections of its fragment spreads. Spreads of a fragment share one, so a
-    fragment that spreads itself is part of itself.
+    `fragments` are the selections of its fragments. Spreads of a fragment share one, so that the
+    whole is linear in the document, and a fragment that spreads itself is part of itself.
     """
 
+    type: Any
     fields: list["SelectedField"] = field(default_factory=list)
     fragments: list["SelectedFields"] = field(default_factory=list)
     directives: int = 0
 
-    def at_root(self) -> Iterator["SelectedField"]:
-        """Yield the fields of the selection and of its fragments, without the fields in them."""
-        for selected in self.reached(lambda one: one.fragments):
-            yield from selected.fields
+    def everything(self, *, deep: bool = True) -> Iterator["SelectedField"]:
+        """Yield all fields at any depth, or all of this level with those of its fragments.
 
-    def everything(self) -> Iterator["SelectedField"]:
-        """Yield all fields at any depth, those of a fragment once for each type."""
-        for selected in self.reached(
-            lambda one: [*one.fragments, *(two.inside for two in one.fields if two.inside)]
-        ):
-            yield from selected.fields
-
-    def reached(
-        self, step: Callable[["SelectedFields"], Iterable["SelectedFields"]]
-    ) -> Iterator["SelectedFields"]:
-        """Yield this selection and all that steps lead to, each once."""
-        seen, waiting = set[SelectedFields](), [self]
+        A field is yielded once for each type of object that has it: of a fragment on Node within a
+        session, Session.
+        """
+        seen, waiting = set[tuple[SelectedFields, Any]](), [(self, self.type)]
         while waiting:
-            selected = waiting.pop()
-            if selected not in seen:
-                seen.add(selected)
-                yield selected
-                waiting += step(selected)
+            selected, outer = waiting.pop()
+            type_ = narrowed(outer, selected.type)
+            if (selected, type_) in seen:
+                continue
+            seen.add((selected, type_))
+            waiting += [(fragment, type_) for fragment in selected.fragments]
+            for one in selected.fields:
+                of_object = (
+                    one if type_ is one.type else selected_field(type_, one.node, one.inside)
+                )
+                yield of_object
+                if deep and of_object.inside:
+                    waiting.append((of_object.inside, of_object.returned))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,6 +86,11 @@ class SelectedField:
     @property
     def coordinate(self) -> str:
         return f"{self.type.name}.{self.node.name.value}"
+
+    @property
+    def returned(self) -> GraphQLNamedType | None:
+        """Return the type of the field's objects or values."""
+        return get_named_type(self.definition.type) if self.definition else None
 
     @property
     def facts(self) -> FieldFacts:
@@ -108,10 +114,9 @@ class SelectedDocument:
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self.schema, self.document = schema, document
-        # The selections of operations, by the identity of their nodes.
+        # The selections of operations, by the identity of their nodes, and of spread fragments.
         self.operations: dict[int, SelectedFields] = {}
-        # The selections of fragments, by their names and the types of the objects.
-        self.spread: dict[tuple[str, Any], SelectedFields] = {}
+        self.spread: dict[str, SelectedFields] = {}
 
     @cached_property
     def fragments(self) -> Mapping[str, FragmentDefinitionNode]:
@@ -126,53 +131,67 @@ class SelectedDocument:
 
     def root_fields(self, node: OperationDefinitionNode) -> set[str]:
         """Return the names of an operation's root fields, including skipped ones."""
-        return {one.node.name.value for one in self.operation(node).at_root()}
+        return {one.node.name.value for one in self.operation(node).everything(deep=False)}
 
     def unused_fragments(self) -> Iterator[SelectedFields]:
         """Yield the selections of the fragments that no operation spreads."""
-        for name in self.fragments.keys() - {name for name, _ in self.spread}:
+        for name in self.fragments.keys() - self.spread.keys():
             fragment = self.fragments[name]
-            yield self.select(fragment.selection_set, self.narrowed(fragment, None))
+            yield self.select(fragment.selection_set, self.condition(fragment))
 
     def select(self, set_: SelectionSetNode, type_: Any) -> SelectedFields:
         """Return the selection of a selection set on objects of a type."""
-        whole = SelectedFields()
-        waiting: list[tuple[SelectedFields, SelectionSetNode, Any]] = [(whole, set_, type_)]
+        whole = SelectedFields(type_)
+        waiting = [(whole, set_)]
         while waiting:
-            selected, set_, type_ = waiting.pop()
+            selected, set_ = waiting.pop()
             for node in set_.selections:
                 selected.directives += len(node.directives or ())
                 if isinstance(node, FieldNode):
-                    one = selected_field(type_, node)
+                    one = selected_field(selected.type, node)
                     selected.fields.append(one)
                     if one.inside and node.selection_set:
-                        inner = get_named_type(one.definition.type) if one.definition else None
-                        waiting.append((one.inside, node.selection_set, inner))
-                elif not isinstance(node, FragmentSpreadNode):
-                    fragment: Any = node
-                    waiting.append((selected, fragment.selection_set, self.narrowed(node, type_)))
-                elif fragment := self.fragments.get(node.name.value):
-                    key = node.name.value, self.narrowed(fragment, type_)
-                    if key not in self.spread:
-                        self.spread[key] = SelectedFields()
-                        waiting.append((self.spread[key], fragment.selection_set, key[1]))
-                    selected.fragments.append(self.spread[key])
+                        waiting.append((one.inside, node.selection_set))
+                elif isinstance(node, FragmentSpreadNode):
+                    selected.fragments += self.spreads(node.name.value, waiting)
+                elif isinstance(node, InlineFragmentNode):
+                    inline = SelectedFields(self.condition(node) or selected.type)
+                    selected.fragments.append(inline)
+                    waiting.append((inline, node.selection_set))
         return whole
 
-    def narrowed(self, fragment: Any, type_: Any) -> Any:
-        """Return the type of the objects that a fragment selects from, among objects of a type.
+    def spreads(
+        self, name: str, waiting: list[tuple[SelectedFields, SelectionSetNode]]
+    ) -> Iterator[SelectedFields]:
+        """Yield the selection of a fragment, if the document has it."""
+        fragment = self.fragments.get(name)
+        if fragment and name not in self.spread:
+            self.spread[name] = SelectedFields(self.condition(fragment))
+            waiting.append((self.spread[name], fragment.selection_set))
+        if fragment:
+            yield self.spread[name]
 
-        For a fragment on Node within a session it is Session. A union has no fields of its own, so
-        interface fields are looked up on its members.
-        """
-        if fragment.type_condition is None:
-            return type_
-        condition = self.schema.type_map.get(fragment.type_condition.name.value)
-        return type_ if is_object_type(type_) and not is_object_type(condition) else condition
+    def condition(self, fragment: FragmentDefinitionNode | InlineFragmentNode) -> Any:
+        """Return the type that a fragment names, or None."""
+        named = fragment.type_condition
+        return self.schema.type_map.get(named.name.value) if named else None
 
 
-def selected_field(type_: Any, node: FieldNode) -> SelectedField:
+def narrowed(outer: Any, condition: Any) -> Any:
+    """Return the type of the objects that a fragment selects from, among objects of a type.
+
+    A union has no fields of its own, so interface fields are looked up on its members.
+    """
+    return outer if is_object_type(outer) and not is_object_type(condition) else condition
+
+
+def selected_field(
+    type_: Any, node: FieldNode, inside: SelectedFields | None = None
+) -> SelectedField:
+    """Return a field of objects of a type, with a new selection if none is given."""
     name = node.name.value
     # A union itself has the field __typename only.
     definition = META_FIELDS.get(name) or getattr(type_, "fields", {}).get(name)
-    return SelectedField(type_, definition, node, SelectedFields() if node.selection_set else None)
+    if inside is None and node.selection_set:
+        inside = SelectedFields(get_named_type(definition.type) if definition else None)
+    return SelectedField(type_, definition, node, inside)

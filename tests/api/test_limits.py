@@ -296,6 +296,19 @@ def test_doubling_fragments_are_measured_quickly(depth: int) -> None:
     assert time.thread_time() - began < 5
 
 
+def test_fragment_is_walked_once_for_objects_of_any_types() -> None:
+    """Otherwise a document of types and fragments would be measured in their product."""
+    document, node = operation(
+        """{ node(id: "a") { ... on Client { ...A } ... on Invoice { ...A ...B } } }
+        fragment A on Node { ...B } fragment B on Node { id }"""
+    )
+    selected = SelectedDocument(SCHEMA, document)
+    everything = {one.coordinate for one in selected.operation(node).everything()}
+    assert everything == {"Query.node", "Client.id", "Invoice.id"}
+    (a,), (b,) = selected.spread["A"].fragments, selected.spread["B"].fields
+    assert (a, b.coordinate) == (selected.spread["B"], "Node.id")
+
+
 def test_circular_fragments_are_left_to_validation() -> None:
     query = "{ client { ...A } } fragment A on Client { ...B } fragment B on Client { id ...A }"
     assert refused(query) == {}

@@ -260,7 +260,7 @@ def asked(query: str, held: frozenset[Scope], **variables: Any) -> Mapping[Scope
     assert isinstance(node, OperationDefinitionNode)
     operation = validate_operation(SCHEMA, document, node)
     assert isinstance(operation, Operation), operation
-    selected = SelectedDocument(SCHEMA, document).operation(node)
+    selected = SelectedDocument(SCHEMA, document).operation(node).everything()
     coerced = coerce_variables(SCHEMA, operation, variables)
     return required_scopes(SCHEMA, selected).lacking(SCHEMA, coerced, held)
 
