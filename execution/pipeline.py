@@ -38,7 +38,6 @@ from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, Reads
 from models.request_facts import note_operation
-from planner import fallback_executor
 from planner.fallback_executor import Answer, error_answer
 from planner.operation import (
     Errors,
@@ -224,7 +223,7 @@ class GraphQLService:
             mutation = self.mutation_context(None, prepared, now, address_hash)
             return await executor.answer(operation, variables, NOBODY, now, mutation)
         return await executor.run_in_thread(
-            SERVER, fallback_executor.execute, self.schema._schema, operation, variables, None
+            SERVER, executor.run_fallback, operation, variables, None
         )
 
     async def answer_repeated(
