@@ -85,7 +85,7 @@ def emit(
     emitter = Emitter(policy, exact=exact, outcomes=outcomes or {})
     data = emitter.object(operation.root, QueryScope(None))
     statement = select(Concatenation(['{"data":', data, "}"]))
-    policy.check()
+    policy.check(statement)
     return Emitted(statement, emitter.unread, emitter.refusals)
 
 
@@ -112,11 +112,9 @@ class Emitter:
         return Concatenation([*pieces, "}"])
 
     def field(self, field: FieldPlan, scope: QueryScope) -> ColumnElement[str]:
-        before = self.policy.checkpoint()
         try:
             return self.value(field, scope)
         except FieldError as refusal:
-            self.policy.roll_back(before)
             return self.refused(refusal.code, str(refusal), field)
 
     def refused(self, code: str, message: str, field: FieldPlan) -> Concatenation:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     MetaData,
+    Select,
     Table,
     Text,
     insert,
@@ -76,12 +77,7 @@ class OwnLibrary:
     def predicate_for(self, table: FromClause) -> ColumnElement[bool]:
         return table.c.library == bind(Deferred(lambda reading: reading.library), Integer())
 
-    def checkpoint(self) -> int:
-        return 0
-
-    def roll_back(self, checkpoint: int) -> None: ...
-
-    def check(self) -> None: ...
+    def check(self, statement: Select[Any]) -> None: ...
 
 
 def books_of(author: Any, _: OwnLibrary) -> Rows:
