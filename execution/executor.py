@@ -25,6 +25,7 @@ from models.database import (
     within_practice,
 )
 from models.measures import CACHE_LOOKUPS, MUTATIONS
+from models.request_facts import request_id
 from planner import fallback_executor, literal_results, preflight
 from planner.builder import MutationCall, TreeBuilder
 from planner.cache import FairCache
@@ -354,4 +355,6 @@ class Executor:
         self, operation: Operation, variables: Mapping[str, Any], text: str | None
     ) -> Answer:
         root = orjson.loads(text)["data"] if text else None
-        return fallback_executor.execute(self.schema._schema, operation, variables, root)
+        return fallback_executor.execute(
+            self.schema._schema, operation, variables, root, request_id()
+        )

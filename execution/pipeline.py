@@ -38,7 +38,6 @@ from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, RateLimited, Reads
 from models.request_facts import note_operation
-from planner import fallback_executor
 from planner.fallback_executor import Answer, error_answer
 from planner.operation import (
     Errors,
@@ -241,7 +240,7 @@ class GraphQLService:
         operation, executor = prepared.operation, self.anonymous.executor
         if not prepared.is_mutation:
             return await executor.run_in_thread(
-                SERVER, fallback_executor.execute, schema, operation, given, None
+                SERVER, executor.run_fallback, operation, given, None
             )
         variables = coerce_variables(schema, operation, given)
         if not isinstance(variables, VariableValues):

@@ -117,7 +117,8 @@ def owner_statement(viewer: ViewerKind, kind: str, dialect: Dialect) -> Plan:
         select(listed.place, cast(client_id, Text)).where(*where)
         for client_id, where in owners(kind, row_id, visible)
     ]
-    visible.check()
+    for each in found:
+        visible.check(each)
     statement: Any = found[0] if len(found) == 1 else union_all(*found)
     return compile_plan(statement, dialect)
 

@@ -12,7 +12,6 @@ from typing import Any
 from graphql import GraphQLError
 from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
 
-from models.literals import constant
 from planner.builder import located_error
 from planner.deferred import FieldError, Unplannable
 from planner.json_text import (
@@ -31,7 +30,7 @@ from planner.pagination import Page
 from planner.policy import RowPolicy
 from planner.query_scope import QueryScope, select_page, select_rows
 from planner.sources import Rows, ViewerField
-from planner.sql_text import comma_separated
+from planner.sql_text import comma_separated, number_literal
 from planner.tables import as_column, as_columns
 from planner.tree import (
     ConnectionPlan,
@@ -86,7 +85,7 @@ def emit(
     emitter = Emitter(policy, exact=exact, outcomes=outcomes or {})
     data = emitter.object(operation.root, QueryScope(None))
     statement = select(Concatenation(['{"data":', data, "}"]))
-    policy.check()
+    policy.check(statement)
     return Emitted(statement, emitter.unread, emitter.refusals)
 
 
@@ -113,11 +112,9 @@ class Emitter:
         return Concatenation([*pieces, "}"])
 
     def field(self, field: FieldPlan, scope: QueryScope) -> ColumnElement[str]:
-        before = self.policy.checkpoint()
         try:
             return self.value(field, scope)
         except FieldError as refusal:
-            self.policy.roll_back(before)
             return self.refused(refusal.code, str(refusal), field)
 
     def refused(self, code: str, message: str, field: FieldPlan) -> Concatenation:
@@ -205,7 +202,7 @@ class Emitter:
         child = scope.child(rows)
         text = self.object(inside, child)
         matching = select_rows(self.policy, rows, child, scope, text.label("json")).limit(
-            constant(1)
+            number_literal(1)
         )
         if joined and self.policy.lateral and scope.tables:
             beside = matching.lateral()

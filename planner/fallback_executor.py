@@ -24,7 +24,6 @@ from graphql import (
     get_nullable_type,
 )
 
-from models.request_facts import request_id
 from planner.operation import Errors, Operation, graphql_error, with_code
 from planner.plan import ExecutedPlan
 from planner.sources import source_of
@@ -57,9 +56,16 @@ def error_answer(errors: Errors) -> Answer:
 
 
 def execute(
-    schema: GraphQLSchema, operation: Operation, variables: Mapping[str, Any], root: Any
+    schema: GraphQLSchema,
+    operation: Operation,
+    variables: Mapping[str, Any],
+    root: Any,
+    request_id: str | None = None,
 ) -> Answer:
-    """Execute the operation with graphql-core over the result of an exact statement."""
+    """Execute the operation with graphql-core over the result of an exact statement.
+
+    `request_id` is reported with an internal error.
+    """
     name = operation.node.name
     result = execute_sync(
         schema,
@@ -69,7 +75,7 @@ def execute(
         operation_name=name.value if name else None,
         hide_suggestions=True,
     )
-    errors = [public_error(error) for error in (result.errors or ())[:MOST_ERRORS]]
+    errors = [public_error(error, request_id) for error in (result.errors or ())[:MOST_ERRORS]]
     if result.data is None and all(error.path is None for error in errors):
         return error_answer(errors)
     body: dict[str, Any] = {"data": result.data}
@@ -78,15 +84,15 @@ def execute(
     return Answer(orjson.dumps(body), has_data=True)
 
 
-def public_error(error: GraphQLError) -> GraphQLError:
+def public_error(error: GraphQLError, request_id: str | None) -> GraphQLError:
     """Return an error for the client: with a code, and without details of a bug."""
     bug = error.original_error
     if bug is None or isinstance(bug, GraphQLError):
         return with_code(error, "BAD_USER_INPUT")
     log.error("a field failed: %s", error.path, exc_info=bug)
     internal = {"code": "INTERNAL"}
-    if (id_ := request_id()) is not None:
-        internal["requestId"] = id_
+    if request_id is not None:
+        internal["requestId"] = request_id
     if error.message.startswith(NULL_FOR_NON_NULL):
         error.extensions = internal
         return with_code(error, "INTERNAL")

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 from sqlalchemy import BindParameter, Boolean, Integer, Text
 from sqlalchemy.types import TypeEngine
 
-from models.row import ID
 from planner.deferred import Deferred, bind
 
 
@@ -53,6 +52,3 @@ class OutcomeRow:
 
     def boolean(self, name: str) -> BindParameter[Any]:
         return self.value(name, Boolean())
-
-    def id(self, name: str) -> BindParameter[Any]:
-        return self.value(name, ID)

@@ -27,11 +27,10 @@ from sqlalchemy import (
     tuple_,
 )
 
-from models.literals import constant
 from planner.deferred import FieldError, bind, map_deferred
 from planner.json_text import Concatenation, InnerColumns
 from planner.sources import MAX_SIZE, PageFact, Rows
-from planner.sql_text import hexadecimal
+from planner.sql_text import hexadecimal, number_literal
 from planner.tables import as_columns
 from planner.tree import PageBounds, PageUse
 
@@ -102,8 +101,8 @@ class Page:
     def columns(self) -> list[ColumnElement[Any]]:
         written = self.inner.written
         if not self.use.is_ranked:
-            return written or [constant(1).label("c")]
-        rank = func.row_number().over(order_by=self.ordering()) + constant(RANK)
+            return written or [number_literal(1).label("c")]
+        rank = func.row_number().over(order_by=self.ordering()) + number_literal(RANK)
         return [*written, rank.label("rank")]
 
     def ordering(self) -> list[ColumnElement[Any]]:
@@ -182,9 +181,9 @@ class Page:
         """Return the cursor of the first or last row. Ranks sort as text: all have one length."""
         cursor = self.inner.write(self.place_in_order)
         ranked = Concatenation([cast(column("rank", Integer), Text), cursor])
-        place = func.substr(aggregate(self.shown(ranked)), constant(5))
+        place = func.substr(aggregate(self.shown(ranked)), number_literal(5))
         # SQLite's hexadecimal form of NULL is an empty text.
-        return case((func.count() > constant(0), hexadecimal(place)))
+        return case((func.count() > number_literal(0), hexadecimal(place)))
 
 
 def has_cursor(cursor: Any) -> ColumnElement[bool]:

@@ -1,8 +1,8 @@
 """The interface of the rules that say which rows a viewer may read."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy import ColumnElement, FromClause, Select
 
 
 class RowPolicy(Protocol):
@@ -18,11 +18,5 @@ class RowPolicy(Protocol):
     def predicate_for(self, table: FromClause) -> ColumnElement[bool]:
         """Return the condition for the rows of a table that the viewer may read."""
 
-    def checkpoint(self) -> int:
-        """Return the number of tables that sources have asked for."""
-
-    def roll_back(self, checkpoint: int) -> None:
-        """Forget the tables after a checkpoint, since they are not in the statement."""
-
-    def check(self) -> None:
+    def check(self, statement: Select[Any]) -> None:
         """Raise AssertionError if the statement reads a table without its predicate."""

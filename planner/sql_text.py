@@ -6,10 +6,22 @@ escapes.
 
 from typing import Any
 
-from sqlalchemy import ColumnClause, SQLColumnExpression, Text
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Integer,
+    SQLColumnExpression,
+    Text,
+    literal_column,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+
+def number_literal(value: int) -> ColumnElement[int]:
+    """Return a number as a literal of the statement: a parameter would depend on the request."""
+    return literal_column(str(value), Integer)
 
 
 class json_string(FunctionElement[str]):

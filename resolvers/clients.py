@@ -252,14 +252,14 @@ def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the client of the payment that a mutation was about."""
     payment = visible.for_totals(Payment)
     statement = select(payment.c.client_id).where(
-        visible.predicate_for(payment), payment.c.id == outcome.id("payment_id")
+        visible.predicate_for(payment), payment.c.id == outcome.value("payment_id", ID)
     )
     return rows(visible, lambda table: table.c.id == statement.scalar_subquery())
 
 
 def of_result(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the client in the result of a mutation."""
-    return rows(visible, lambda table: table.c.id == outcome.id("client_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("client_id", ID))
 
 
 def of_visible_client(

@@ -90,7 +90,7 @@ def document_statement(kind: DocumentKind, viewer: ViewerKind, dialect: Dialect)
         .select_from(table.outerjoin(printed, same))
         .where(visible.predicate_for(table), table.c.id == wanted)
     )
-    visible.check()
+    visible.check(statement)
     return compile_plan(statement, dialect)
 
 

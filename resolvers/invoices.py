@@ -25,6 +25,7 @@ from billing.ledger.invoices import (
 )
 from models import Allocation, Client, Invoice, InvoiceLine, LedgerEntry
 from models.literals import constant
+from models.row import ID
 from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import LateralSubquery, Rows
@@ -221,7 +222,7 @@ def named_by(row: RowOf[NamesInvoice], visible: Visibility) -> Rows:
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the invoice that a mutation was about."""
-    return rows(visible, lambda table: table.c.id == outcome.id("invoice_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("invoice_id", ID))
 
 
 def lines(invoice: RowOf[Invoice], visible: Visibility) -> Rows:

@@ -4,6 +4,7 @@ from sqlalchemy import ColumnElement, Integer, and_, func, select
 
 from models import Client, PaymentMethod, Practice
 from models.literals import constant
+from models.row import ID
 from planner.deferred import bind
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
@@ -51,7 +52,7 @@ def default(client: RowOf[Client], visible: Visibility) -> Rows:
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the card that a mutation was about."""
-    return rows(visible, lambda table: table.c.id == outcome.id("card_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("card_id", ID))
 
 
 def is_expired(card: RowOf[PaymentMethod]) -> ColumnElement[bool]:

@@ -39,6 +39,7 @@ from models import (
     Receipt,
 )
 from models.literals import constant
+from models.row import ID
 from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
@@ -163,7 +164,7 @@ def named_by(row: RowOf[NamesPayment], visible: Visibility) -> Rows:
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the payment that a mutation was about."""
-    return rows(visible, lambda table: table.c.id == outcome.id("payment_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("payment_id", ID))
 
 
 def of_invoice(invoice: InvoiceRow, visible: Visibility) -> Rows:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from sqlalchemy import SQLColumnExpression, select
 
 from models import InvoiceLine, Session
+from models.row import ID
 from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
@@ -43,7 +44,7 @@ def of_practice(
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the session that a mutation was about."""
-    return rows(visible, lambda table: table.c.id == outcome.id("session_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("session_id", ID))
 
 
 def named_by(row: RowOf[NamesSession], visible: Visibility) -> Rows:

@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement
 
 from models import Client, Invoice, Letterhead, Statement, StatementLine, Superbill
+from models.row import ID
 from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
@@ -22,7 +23,7 @@ def rows(visible: Visibility, *where: Condition[Statement]) -> Rows:
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the statement that a mutation was about."""
-    return rows(visible, lambda table: table.c.id == outcome.id("statement_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("statement_id", ID))
 
 
 def statements(

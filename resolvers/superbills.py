@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, exists, select, union
 from billing.ledger.invoices import total
 from billing.superbills import head_gaps, line_gaps, rendering_gap
 from models import Client, Letterhead, Superbill, SuperbillDiagnosis, SuperbillLine
+from models.row import ID
 from planner.deferred import MaybeDeferred
 from planner.outcome import OutcomeRow
 from planner.sources import Rows
@@ -42,7 +43,7 @@ def rows(visible: Visibility, *where: Condition[Superbill]) -> Rows:
 
 def of_outcome(outcome: OutcomeRow, visible: Visibility) -> Rows:
     """Return the superbill that a mutation was about."""
-    return rows(visible, lambda table: table.c.id == outcome.id("superbill_id"))
+    return rows(visible, lambda table: table.c.id == outcome.value("superbill_id", ID))
 
 
 def of_client(

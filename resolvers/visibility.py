@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.sql import visitors
 
 from models import (
     AccessEntry,
@@ -171,19 +172,14 @@ class Visibility:
         """Return a subquery computed per row. `rarely_read`: only few rows need its values."""
         return LateralSubquery(find, lateral=self.lateral and not rarely_read, always=always, on=on)
 
-    def checkpoint(self) -> int:
-        """Return the number of tables registered so far."""
-        return len(self.predicates)
-
-    def roll_back(self, checkpoint: int) -> None:
-        """Forget the tables registered after a checkpoint: they are not in the statement."""
-        while len(self.predicates) > checkpoint:
-            self.predicates.popitem()
-
-    def check(self) -> None:
-        """Raise AssertionError if a table lacks its predicate, a bug in a source."""
-        if missing := self.predicates.keys() - self.applied:
-            raise AssertionError(f"read without its predicate: {[str(table) for table in missing]}")
+    def check(self, statement: AnySelect) -> None:
+        """Raise AssertionError if a statement reads a table without its predicate, a bug in a
+        source. Tables of a source that refused its arguments are not in the statement.
+        """
+        rest = self.predicates.keys() - self.applied
+        if rest and (missing := rest.intersection(visitors.iterate(statement))):
+            names = sorted(str(getattr(table, "element", table)) for table in missing)
+            raise AssertionError(f"read without its predicate: {', '.join(names)}")
 
 
 def viewer_value(name: str) -> ColumnElement[str]:

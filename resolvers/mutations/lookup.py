@@ -26,7 +26,7 @@ async def first_row(
     mutation: MutationContext, visible: Visibility, statement: AnySelect
 ) -> Row[Any] | None:
     """Return the statement's first row, with the viewer's values filled in."""
-    visible.check()
+    visible.check(statement)
     context = RequestContext(mutation.viewer, mutation.now, {}, mutation.online)
 
     def known(parameter: BindParameter[Any]) -> None:

@@ -1,20 +1,32 @@
 """Every statement restricts every table of a practice to the viewer's practice."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Alias, BindParameter, ColumnClause, Select, Table, select
+from sqlalchemy import (
+    Alias,
+    BindParameter,
+    ColumnClause,
+    Select,
+    Table,
+    exists,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import BinaryExpression
 
 from billing.ledger.invoices import total
 from execution import executor
 from identity.viewer import Viewer
-from models import Client, Practice, SuperbillLine
+from models import Client, Practice, Superbill, SuperbillLine, ViewerKind
 from planner import plan
 from planner.deferred import Deferred
+from planner.json_text import Concatenation
+from planner.sql_text import json_string
 from resolvers import superbills
 from resolvers.request_context import RequestContext
+from resolvers.visibility import Visibility
 from tests.support.comparison import Case, Comparison
 from tests.support.example_operations import WRITTEN
 from tests.support.practices.random_values import NOW
@@ -127,3 +139,51 @@ async def test_planner_refuses_a_sum_without_a_restriction(
     monkeypatch.setattr(superbills, "totals", forgetful)
     with pytest.raises(AssertionError, match="read without its predicate"):
         await comparison.answer(Case(WHO[0], TOTALS))
+
+
+# Statements that read an unrestricted table in another way each: `line` beside the table `item`.
+UNRESTRICTED: dict[str, Callable[[Any, Any], Any]] = {
+    "the only table": lambda line, item: select(line.c.superbill_id),
+    "a join": lambda line, item: select(item.c.id).join(line, line.c.superbill_id == item.c.id),
+    "an outer join": lambda line, item: select(item.c.id).select_from(
+        item.outerjoin(line, line.c.superbill_id == item.c.id)
+    ),
+    "a column": lambda line, item: select(item.c.id, line.c.superbill_id),
+    "a condition": lambda line, item: select(item.c.id).where(line.c.superbill_id == item.c.id),
+    "an exists": lambda line, item: select(item.c.id).where(exists(select(line.c.superbill_id))),
+    "a list of ids": lambda line, item: select(item.c.id).where(
+        item.c.id.in_(select(line.c.superbill_id))
+    ),
+    "a subquery's value": lambda line, item: select(select(line.c.superbill_id).scalar_subquery()),
+    "a subquery": lambda line, item: select(select(line.c.superbill_id).subquery()),
+    "a lateral join": lambda line, item: select(item.c.id).join(
+        select(line.c.superbill_id).where(line.c.superbill_id == item.c.id).lateral(), true()
+    ),
+    "an order": lambda line, item: select(item.c.id).order_by(
+        select(line.c.superbill_id).scalar_subquery()
+    ),
+    "the text of an object": lambda line, item: select(
+        Concatenation(["{", json_string(select(line.c.superbill_id).scalar_subquery()), "}"])
+    ),
+}
+
+
+@pytest.mark.parametrize("way", UNRESTRICTED)
+def test_statement_with_an_unrestricted_table_is_found(way: str) -> None:
+    visible = Visibility(ViewerKind.DASHBOARD, digits=2, lateral=True)
+    line, item = visible(SuperbillLine), visible(Superbill)
+    statement = UNRESTRICTED[way](line, item)
+    visible.predicate_for(item)
+    with pytest.raises(AssertionError, match="read without its predicate"):
+        visible.check(statement)
+    visible.predicate_for(line)
+    visible.check(statement)
+
+
+def test_table_outside_the_statement_needs_no_predicate() -> None:
+    visible = Visibility(ViewerKind.DASHBOARD, digits=2, lateral=True)
+    line, item = visible(SuperbillLine), visible(Superbill)
+    visible.predicate_for(item)
+    visible.check(select(item.c.id))
+    with pytest.raises(AssertionError, match="superbill_line"):
+        visible.check(select(item.c.id).where(exists(select(line.c.superbill_id))))
