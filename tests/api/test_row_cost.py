@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from execution.pipeline import GraphQLService
 from identity.tokens import Subject
 from models import READ_SCOPES, Client, Practice
 from models.ids import new_id
@@ -60,15 +59,13 @@ async def test_computed_filter_costs_the_practices_size(portal: Portal) -> None:
 
 
 async def test_request_answered_to_a_small_practice_is_refused_to_a_large_one(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
+    portal: Portal,
 ) -> None:
     small, large = await dashboards(portal)
-    # Both tokens are cached, so that a repeated request takes the short path.
-    for token in (small, large):
-        assert (await portal.ask("{ viewer { kind } }", token)).status_code == 200
-    assert "data" in (await portal.ask(SEVERAL, small)).json()
+    # The prepared request is kept at the second time.
+    for _ in range(3):
+        assert "data" in (await portal.ask(SEVERAL, small)).json()
     assert refusal(await portal.ask(SEVERAL, large))["limit"] == "cost"
-    monkeypatch.setattr(GraphQLService, "answer", None)
     assert "data" in (await portal.ask(SEVERAL, small)).json()
 
 
