@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -11,11 +12,13 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import Text, cast, func, insert, select, text, true
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from execution import read_audit
-from models import Client, Clinician, Row, database
+from execution.read_owners import owner_statement
+from models import Client, Clinician, Row, ViewerKind, database
 from models.database import PostgresReads, every_practice, within_practice
 from models.database.admission import Caller
 from models.database.confinement import EVERY_PRACTICE, SETTING
@@ -347,6 +350,25 @@ async def test_no_plan_reads_before_the_practice_is_named(matrix: Matrix, settin
             assert [one.partition("(")[0] for one in first["Output"]] == ["set_config"], sql
     finally:
         await conn.close()
+
+
+@pytest.mark.parametrize("kind", ["cli", "inv", "pmt", "ses"])
+async def test_owner_of_a_read_id_is_looked_up_by_an_index(matrix: Matrix, kind: str) -> None:
+    """A policy keeps conditions from an index that could tell of hidden rows, as a cast can."""
+    dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
+    plan = owner_statement(ViewerKind.DASHBOARD, kind, dialect)
+    conn = await asyncpg.connect(matrix.url)
+    try:
+        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+            await conn.execute(f"SET enable_{way} = off")
+        await conn.execute(f"SET portal.practice = '{EVERY_PRACTICE}'")
+        lines = await conn.fetch(f"EXPLAIN {plan.sql}", ["item"])
+    finally:
+        await conn.close()
+    plan_text = "\n".join(line for (line,) in lines)
+    # A join filter would read all rows, and compare each with all ids.
+    assert "Join Filter" not in plan_text
+    assert re.search(r"Index Cond: \(+practice_id = ", plan_text)
 
 
 async def test_a_read_that_names_no_caller_has_no_rows(reads: PostgresReads) -> None:
