@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -185,10 +186,10 @@ class Executor:
         reader = result_viewer(outcomes) or viewer
         context = RequestContext(reader, now, variables.coerced, self.online, self.signer, outcomes)
         if outcomes and (results := self.results_without_query(operation, variables, context)):
-            return Answer(results, True)
-        return await self.answer_by_statement(
-            request, given, context, partial(self.read_for, context.caller)
-        )
+            return Answer(results, True, is_change=True)
+        read = partial(self.read_for, context.caller)
+        answer = await self.answer_by_statement(request, given, context, read)
+        return replace(answer, is_change=True)
 
     async def answer_by_statement(
         self,

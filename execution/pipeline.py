@@ -17,6 +17,7 @@ from execution.anonymous import PLANS as STRANGERS_PLANS
 from execution.anonymous import SHARE as STRANGERS_SHARE
 from execution.anonymous import AnonymousRequests
 from execution.authentication import ViewerChanged
+from execution.cost_report import with_cost
 from execution.executor import Executor
 from execution.introspection import Introspection
 from execution.preparation import Preparation
@@ -69,6 +70,14 @@ class Request:
     body: bytes | None = None
     # The context in which a query, but not a mutation, is awaited: a query may be canceled.
     reading: Reading = nullcontext
+    # Whether the request may be a mutation.
+    may_change: bool = True
+    # Whether the response tells what the operation costs.
+    wants_cost: bool = False
+
+
+class ChangeRefused(Exception):
+    """A mutation in a request that may make no change."""
 
 
 # Dependencies of signing in: the sign-in service, and lookups of the bearer of a new token, by the
@@ -163,14 +172,31 @@ class GraphQLService:
         if costly := await self.row_costs.refuse(ready.scans, viewer):
             return error_answer(costly)
         if ready.prepared.is_mutation:
-            return await self.change(ready, request.variables, sender, now, address_hash)
+            answer = await self.change(ready, request.variables, sender, now, address_hash)
+        else:
+            answer = await self.read(ready, request, sender, now, address_hash)
+        if request.wants_cost and answer.has_data:
+            budget = self.executor.reads.budgets.balance(viewer.caller)
+            return with_cost(answer, ready.prepared, request.variables, budget)
+        return answer
+
+    async def read(
+        self,
+        ready: PreparedRequest,
+        request: Request,
+        sender: RequestViewer,
+        now: dt.datetime,
+        address_hash: str | None,
+    ) -> Answer:
+        """Return the response to a viewer's query."""
+        viewer = sender.viewer
         with request.reading():
             answer = await self.executor.answer(ready, request.variables, viewer, now, sender.read)
             await sender.verify()
         if self.read_audit and ready.reads and answer.has_data:
             await self.read_audit.read(viewer, ready.reads, answer.body, address_hash, now)
-        if body and answer.planned and ready.plan is None:
-            self.requests.keep(body, viewer, ready, answer.planned.plan)
+        if request.body and answer.planned and ready.plan is None:
+            self.requests.keep(request.body, viewer, ready, answer.planned.plan)
         return answer
 
     async def prepare_request(
@@ -183,6 +209,9 @@ class GraphQLService:
         )
         if not isinstance(prepared, PreparedOperation):
             return error_answer(prepared)
+        if prepared.is_mutation and not request.may_change:
+            await sender.verify()
+            raise ChangeRefused
         variables = coerce_variables(schema, prepared.operation, request.variables)
         if lacking := prepared.needed.lacking(schema, variables, viewer.scopes):
             await sender.verify()
@@ -238,6 +267,8 @@ class GraphQLService:
             return error_answer(prepared)
         note_operation(prepared.label)
         operation, executor = prepared.operation, self.anonymous.executor
+        if prepared.is_mutation and not request.may_change:
+            raise ChangeRefused
         if not prepared.is_mutation:
             return await executor.run_in_thread(
                 SERVER, executor.run_fallback, operation, given, None

@@ -23,7 +23,7 @@ from planner.plan import Plan
 # variables are kept with it and parsed JSON takes about that many times the memory of its text.
 REMEMBERED, SPREAD = 2**25, 25
 # Bodies that came once and are remembered by their hash.
-SEEN = 10_000
+SEEN_ONCE = 10_000
 
 # A request's body, and the properties of the viewer that its preparation depends on.
 Key = tuple[Any, ...]
@@ -79,7 +79,7 @@ class RequestCache:
         if key_hash in self.seen:
             return True
         self.seen[key_hash] = None
-        if len(self.seen) > SEEN:
+        if len(self.seen) > SEEN_ONCE:
             self.seen.popitem(last=False)
         return False
 

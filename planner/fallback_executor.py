@@ -47,6 +47,8 @@ class Answer:
     planned: ExecutedPlan | None = None
     # The errors of a refused request.
     errors: Errors = ()
+    # Whether the request was a mutation that was run.
+    is_change: bool = False
 
 
 def error_answer(errors: Errors) -> Answer:

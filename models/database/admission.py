@@ -102,12 +102,15 @@ class Budgets:
 
     def refusal(self, caller: Caller, message: str, wait_s: float) -> RateLimited:
         """Return the error that refuses a token for some seconds."""
-        cost = {
+        return RateLimited(message, max(math.ceil(wait_s), 1), self.balance(caller))
+
+    def balance(self, caller: Caller) -> dict[str, Any]:
+        """Return the budget of a token, and the rest of it."""
+        return {
             "secondsPerMinute": self.seconds,
             "secondsLeft": round(max(self.left(caller), 0.0), 3),
             "statementsAtOnce": self.statements,
         }
-        return RateLimited(message, max(math.ceil(wait_s), 1), cost)
 
     def spend(self, caller: Caller, seconds: float) -> None:
         """Take seconds off what the token has left."""

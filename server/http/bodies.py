@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from starlette.requests import Request
 
-from server.http.headers import header
+from server.http.headers import request_header
 
 # The largest body of a client without a token.
 STRANGERS_BODY = 2**14
@@ -53,9 +53,9 @@ class RequestBody:
 
     def __init__(self, request: Request) -> None:
         self.receive, self.content = request.receive, bytearray()
-        length = header(request.scope, b"content-length") or ""
+        length = request_header(request.scope, b"content-length") or ""
         self.declared = int(length) if length.isdecimal() and len(length) < 19 else None
-        coding = header(request.scope, b"content-encoding")
+        coding = request_header(request.scope, b"content-encoding")
         self.is_packed = coding is not None and is_gzip(coding)
         self.is_whole = False
 

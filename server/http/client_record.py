@@ -24,9 +24,9 @@ from models import DocumentKind
 from models.database import RateLimited
 from server.http.client_record_lists import CLIENT_QUERY, LISTS, RecordList
 from server.http.documents import Documents
+from server.http.errors import HEADERS, HTTPError, answer_or_error
 from server.http.export_tables import ListPage
 from server.http.exports import Exports
-from server.http.graphql import HEADERS, HTTPError, answer_or_error
 
 READ_ME = """Your record of {practice}.
 

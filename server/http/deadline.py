@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.database import TransientError
-from server.http.graphql import RETRY_AFTER_S, error_for_client, refusal_response
+from server.http.errors import RETRY_AFTER_S, error_for_client, refusal_response
 
 # Addresses with JSON responses.
 JSON_ADDRESSES = ("/graphql", "/export/", "/record/", "/ingest")

@@ -19,7 +19,7 @@ from models import DocumentKind
 from models.database import RateLimited, StatementTimeout, TransientError
 from resolvers.document_files import PrintedDocuments
 from resolvers.ids import bare
-from server.http.graphql import RETRY_AFTER_S, log_internal_error, misconfigured
+from server.http.errors import RETRY_AFTER_S, log_internal_error, misconfigured
 
 # Instructions for caches, browsers and search engines: store nothing, and reveal nothing.
 HEADERS = {

@@ -24,8 +24,9 @@ from models import Scope
 from models.database import RateLimited
 from planner.fallback_executor import Answer
 from server.http.disconnects import CancelledOnDisconnect
+from server.http.errors import HEADERS, HTTPError, answer_or_error, unauthenticated_error
 from server.http.export_tables import TABLES, BadParameter, ListPage, Table
-from server.http.graphql import HEADERS, Endpoint, HTTPError, answer_or_error, unauthenticated_error
+from server.http.graphql import Endpoint
 
 
 class Exports:

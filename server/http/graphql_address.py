@@ -5,12 +5,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http import graphiql
+from server.http.errors import HTTPError, refusal_response
 from server.http.graphiql import PageConfig
-from server.http.graphql import Endpoint, HTTPError, refusal_response
-from server.http.media_types import asks_for_html
+from server.http.graphql import Endpoint
+from server.http.origins import METHODS, asks_for_page
 
-PATHS = ("/graphql", "/graphql/")
-PAGE_METHODS = ("GET", "HEAD")
+GRAPHQL_PATHS = ("/graphql", "/graphql/")
 
 
 class GraphQLAddress:
@@ -20,16 +20,16 @@ class GraphQLAddress:
         self.app, self.endpoint, self.page = app, endpoint, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in PATHS:
+        if scope["type"] != "http" or scope["path"] not in GRAPHQL_PATHS:
             await self.app(scope, receive, send)
             return
         response = await self.answer(Request(scope, receive))
         await response(scope, receive, send)
 
     async def answer(self, request: Request) -> Response:
-        if request.method == "POST":
-            return await self.endpoint(request)
-        if request.method in PAGE_METHODS and asks_for_html(request.headers.get("accept")):
+        if asks_for_page(request.scope):
             return graphiql.page(self.page)
-        refused = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST", {"Allow": "POST"})
+        if request.method in METHODS:
+            return await self.endpoint(request)
+        refused = HTTPError(405, "METHOD_NOT_ALLOWED", "ask by POST or GET", {"Allow": "GET, POST"})
         return refusal_response(request, refused)

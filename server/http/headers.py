@@ -3,7 +3,7 @@
 from starlette.types import Scope
 
 
-def header(scope: Scope, name: bytes) -> str | None:
+def request_header(scope: Scope, name: bytes) -> str | None:
     """Return the first header with this name, in lower case."""
     for key, value in scope["headers"]:
         if key == name:

@@ -40,16 +40,16 @@ from models import Scope, Token, database
 from models.database import within_practice
 from server.http import media_types
 from server.http.bodies import LargeBodies
-from server.http.graphql import (
+from server.http.errors import (
     HEADERS,
     RETRY_AFTER_S,
-    Endpoint,
     HTTPError,
     answer_or_error,
     bad,
     unauthenticated_error,
     unsupported,
 )
+from server.http.graphql import Endpoint
 
 T = TypeVar("T")
 PATH = "/ingest"

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.measures import REQUEST_SECONDS
 from models.request_facts import CURRENT, RequestFacts
 from models.tracing import NO_SPAN, TRACING, Span, SpanKind
-from server.http.graphql import CLIENT_CLOSED
+from server.http.errors import CLIENT_CLOSED
 from server.http.proxies import Proxies
 from server.logs import REQUEST_LINE, REQUESTS
 

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.http.headers import request_header
+from server.http.media_types import asks_for_html
+
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 # The sandbox's addresses correspond to those that a page would request from Stripe.
 API = re.compile(
@@ -19,6 +22,7 @@ API = re.compile(
 METHODS = ("GET", "POST")
 # The response headers that a page may read.
 EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate", "X-Request-Id")
+PAGE_METHODS = ("GET", "HEAD")
 REMEMBERED_S = 86_400
 VARY = (b"vary", b"Origin")
 
@@ -42,7 +46,7 @@ class Origins(CORSMiddleware):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_shared(scope["method"], scope["path"]):
+        if scope["type"] != "http" or not is_shared(scope):
             await self.app(scope, receive, send)
         elif any(name == b"origin" for name, _ in scope["headers"]):
             await super().__call__(scope, receive, send)
@@ -61,9 +65,12 @@ def varying(send: Send) -> Send:
     return send_varying
 
 
-def is_shared(method: str, path: str) -> bool:
-    """Return whether other websites' pages may request this. A GET of /graphql is
-    GraphiQL's page.
-    """
-    is_page = method in ("GET", "HEAD") and path.startswith("/graphql")
-    return API.fullmatch(path) is not None and not is_page
+def is_shared(scope: Scope) -> bool:
+    """Return whether other websites' pages may request this."""
+    return API.fullmatch(scope["path"]) is not None and not asks_for_page(scope)
+
+
+def asks_for_page(scope: Scope) -> bool:
+    """Return whether a request asks for GraphiQL's page: a GET of /graphql that accepts HTML."""
+    is_page = scope["method"] in PAGE_METHODS and scope["path"].startswith("/graphql")
+    return is_page and asks_for_html(request_header(scope, b"accept"))

@@ -238,9 +238,10 @@ async def test_invalid_body_is_refused(
     assert (response.status_code, code(response)) == (status, refusal)
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-async def test_other_methods_than_post_get_405(portal: Portal, method: str) -> None:
-    assert (await portal.http.request(method, "/graphql")).status_code == 405
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+async def test_other_methods_than_post_and_get_get_405(portal: Portal, method: str) -> None:
+    response = await portal.http.request(method, "/graphql")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
 
 
 async def test_graphql_response_media_type_has_an_error_status(portal: Portal) -> None:
