@@ -6,7 +6,10 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
+from execution.prepared_operation import PreparedRequest
+from execution.request_cache import RequestCache
 from identity.tokens import Subject
+from identity.viewer import Viewer
 from models import READ_SCOPES, Client, Practice
 from models.ids import new_id
 from tests.support.portal import Portal, practice, served
@@ -59,14 +62,22 @@ async def test_computed_filter_costs_the_practices_size(portal: Portal) -> None:
 
 
 async def test_request_answered_to_a_small_practice_is_refused_to_a_large_one(
-    portal: Portal,
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small, large = await dashboards(portal)
-    # The prepared request is kept at the second time.
+    hits: list[bool] = []
+    recall = RequestCache.recall
+
+    def recorded(cache: RequestCache, body: bytes, viewer: Viewer) -> PreparedRequest | None:
+        known = recall(cache, body, viewer)
+        hits.append(known is not None)
+        return known
+
+    monkeypatch.setattr(RequestCache, "recall", recorded)
     for _ in range(3):
         assert "data" in (await portal.ask(SEVERAL, small)).json()
     assert refusal(await portal.ask(SEVERAL, large))["limit"] == "cost"
-    assert "data" in (await portal.ask(SEVERAL, small)).json()
+    assert hits == [False, False, True, True]
 
 
 async def test_clients_own_list_costs_little_in_a_large_practice(portal: Portal) -> None:
