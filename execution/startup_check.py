@@ -19,6 +19,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
+from execution.row_counts import TABLES
 from execution.scopes import fields_without_scopes
 from models import ViewerKind
 from planner.builder import TreeBuilder
@@ -56,6 +57,8 @@ def check_facts(schema: GraphQLSchema) -> None:
             raise TypeError(
                 f"{type_.name}.{name} reads the whole practice: state its scan and its audit"
             )
+        if facts.cost.scan and facts.cost.scan.table not in TABLES:
+            raise TypeError(f"{type_.name}.{name} scans a table whose rows are not counted")
 
 
 def plan(

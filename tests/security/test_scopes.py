@@ -30,7 +30,7 @@ from graph.scalars import CONFIG
 from graph.schema import schema
 from graph.types.invoice import Invoice as Bill
 from graph.types.query import Query
-from models import READ_SCOPES, Invoice, Scope
+from models import READ_SCOPES, Invoice, Scope, Token
 from planner.operation import (
     Operation,
     coerce_variables,
@@ -44,6 +44,7 @@ from resolvers.field_facts import (
     NO_SCOPE,
     WRITING,
     Cost,
+    ReadAudit,
     Scan,
     facts_of,
     needs,
@@ -221,6 +222,17 @@ class QueryWithScan(Query):
     )
 
 
+@strawberry.type
+class QueryWithUncountedRows(Query):
+    planted: Connection[Bill] = connection(
+        of_practice,
+        description="",
+        most=500,
+        cost=Cost(scan=Scan(Token)),
+        audit=ReadAudit.PRACTICE_WIDE,
+    )
+
+
 @pytest.mark.parametrize(
     ("query", "told"),
     [
@@ -229,6 +241,7 @@ class QueryWithScan(Query):
         (QueryWithText, "no scopes are stated for PlantedBill.text"),
         (QueryWithList, "QueryWithList.planted reads the whole practice"),
         (QueryWithScan, "QueryWithScan.planted reads the whole practice"),
+        (QueryWithUncountedRows, "QueryWithUncountedRows.planted scans a table"),
     ],
 )
 def test_field_without_stated_facts_stops_the_server(query: type[Query], told: str) -> None:
