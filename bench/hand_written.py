@@ -49,7 +49,7 @@ SETTINGS = {
 HEADERS = [
     (b"content-type", b"application/json; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    (b"vary", b"Accept, Origin"),
+    (b"vary", b"Accept, Accept-Encoding, Origin"),
 ]
 UNAUTHENTICATED, FORBIDDEN = 401, 403
 

@@ -21,7 +21,7 @@ from bench.rounds import Plan, by_turns, warm_up
 from bench.servers import facts, served
 from bench.targets import BY_HAND, PORTAL, UNRECORDED, Target
 
-OPERATIONS = ("billing", "dashboard", "tiny")
+OPERATIONS = ("billing", "anew", "dashboard", "tiny")
 CONNECTIONS = 16
 HEAD = ("", "requests/s", "ratio", "p50 / p99 ms", "server CPU ms", "database CPU ms")
 
