@@ -92,7 +92,7 @@ async def note_clients(
         staging.add_known("client", found)
     staging.execute(
         "UPDATE known SET client_id = (SELECT client.external_id FROM known AS client"
-        " WHERE client.kind = 'client' AND client.row_id = known.client_row_id)"
+        " WHERE client.kind = 'client' AND client.client_row_id = known.client_row_id)"
         f" WHERE kind IN ({KINDS_OWNED})"
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.imports import references
 from billing.imports.importing import ImportRun
+from billing.imports.staging import Staging
 from models import Client, ExternalReference, Row
 from tests.support import postgres
 from tests.support.import_folders import ImportDesk, import_database, small_folder
@@ -54,6 +55,27 @@ async def test_each_known_record_is_looked_up(
     again = await desk.load(folder)
     assert again.counts["sessions"] == {"new": 0, "changed": 0, "same": len(folder["sessions"])}
     assert RECORDS < read[0] < 2 * RECORDS
+
+
+async def test_owners_of_known_records_are_found_by_an_index(
+    desk: ImportDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The staged references are in SQLite, which counts its steps in thousands."""
+    folder = small_folder()
+    ids = [f"more {nth:03}" for nth in range(RECORDS)]
+    folder["clients"] += [{**folder["clients"][0], "id": one} for one in ids]
+    folder["sessions"] += [{**folder["sessions"][0], "id": one, "client_id": one} for one in ids]
+    assert (await desk.load(folder)).is_imported
+    steps, note = list[int](), references.note_clients
+
+    async def note_and_count(conn: AsyncConnection, staging: Staging, *own: str) -> None:
+        staging.conn.set_progress_handler(lambda: steps.append(1), 1_000)
+        await note(conn, staging, *own)
+        staging.conn.set_progress_handler(None, 0)
+
+    monkeypatch.setattr(references, "note_clients", note_and_count)
+    assert (await desk.load(folder)).is_imported
+    assert 0 < len(steps) < RECORDS / 4
 
 
 async def test_foreign_keys_are_checked_by_their_index(
