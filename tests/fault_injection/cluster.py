@@ -1,9 +1,10 @@
-"""A PostgreSQL server that is stopped, started, demoted and followed by a standby."""
+"""A PostgreSQL server that is stopped, started, demoted, followed by a standby, and recovered."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import asyncpg
@@ -11,9 +12,10 @@ import asyncpg
 from tests.support import postgres
 from tests.support.postgres import DURABLE, Server
 
-STANDBY_PORT = 5433
-STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-STREAMS_WITHIN_S = 60
+STANDBY_PORT, RESTORED_PORT = 5433, 5434
+IS_STREAMING = "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming'"
+WAITS_S = 60
+IS_RECOVERED = "SELECT NOT pg_is_in_recovery()"
 
 
 class Cluster:
@@ -56,9 +58,7 @@ class Cluster:
         conninfo = f"primary_conninfo = 'host={self.server.folder} user=postgres'"
         self.server.run(f'echo "{conninfo}" >>"$2/standby/postgresql.auto.conf"')
         self.start_standby()
-        # In a thread, since a test's event loop may be running.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, streams(self.url)).result()
+        in_thread(becomes_true(self.url, IS_STREAMING))
         return at_port(self.url, STANDBY_PORT)
 
     def start_standby(self) -> None:
@@ -74,16 +74,53 @@ class Cluster:
         """Make the standby the primary."""
         self.server.control("promote", "standby")
 
+    # -- a recovery to a point in time -------------------------------------------------------------
 
-async def streams(url: str) -> None:
-    """Wait until the standby of a primary has caught up."""
+    def archive(self) -> None:
+        """Restart the primary with an archive of its write-ahead log, and make a base backup."""
+        self.server.run('mkdir "$2/archive"')
+        self.configure(
+            "data", archive_mode="on", archive_command=f"cp %p {self.server.folder}/archive/%f"
+        )
+        self.restart()
+        self.server.run('"$1/pg_basebackup" -h "$2" -U postgres -D "$2/base" -X none')
+
+    def recover_to(self, time: str) -> str:
+        """Stop the primary and recover its base backup to a time; return that server's URL."""
+        self.stop()
+        self.server.run('touch "$2/base/recovery.signal"')
+        self.configure(
+            "base",
+            restore_command=f"cp {self.server.folder}/archive/%f %p",
+            recovery_target_time=time,
+            recovery_target_action="promote",
+        )
+        self.server.control("start " + options(RESTORED_PORT), "base")
+        url = at_port(self.url, RESTORED_PORT)
+        in_thread(becomes_true(url, IS_RECOVERED))
+        return url
+
+    def configure(self, data: str, **settings: str) -> None:
+        """Write settings of a data directory, which the server reads at its start."""
+        for name, value in settings.items():
+            self.server.run(f"""echo "{name} = '{value}'" >>"$2/{data}/postgresql.auto.conf" """)
+
+
+async def becomes_true(url: str, condition: str) -> None:
+    """Wait until a condition is true of a server."""
     conn = await asyncpg.connect(url)
     try:
-        async with asyncio.timeout(STREAMS_WITHIN_S):
-            while not await conn.fetchval(STREAMING):  # noqa: ASYNC110
+        async with asyncio.timeout(WAITS_S):
+            while not await conn.fetchval(condition):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:
         await conn.close()
+
+
+def in_thread(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a thread, since a test's event loop may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 def options(port: int = 5432) -> str:

@@ -1,7 +1,7 @@
 """Leaks planted one at a time: the isolation matrix reports each."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
@@ -346,12 +346,12 @@ async def told(matrix: Matrix, probe: str) -> list[str]:
 async def test_expired_token_that_works_is_reported(
     matrix: Matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = Authenticator.viewer
+    right = Authenticator.values
 
-    async def wrong(self: Authenticator, token: str, now: dt.datetime) -> Any:
-        return await right(self, token, now - dt.timedelta(days=30))
+    def wrong(self: Authenticator, plan: Any, names: Sequence[str], now: dt.datetime) -> Any:
+        return right(self, plan, names, now - dt.timedelta(days=30))
 
-    monkeypatch.setattr(Authenticator, "viewer", wrong)
+    monkeypatch.setattr(Authenticator, "values", wrong)
     matrix.report.faults.clear()
     async with doors.server(matrix) as client:
         await doors.shut_doors(matrix, client, matrix.households.of(ASKERS[0])[0])

@@ -70,7 +70,14 @@ async def run(*command: str) -> None:
 @asynccontextmanager
 async def after_restore(portal: Paying, backup: Path) -> AsyncIterator[Paying]:
     """Yield a portal over the restored rows of another one, with the same double of Stripe."""
-    async with restored(portal.url, backup) as url, open_engine(url) as engine:
+    async with restored(portal.url, backup) as url, over_copy(portal, url) as later:
+        yield later
+
+
+@asynccontextmanager
+async def over_copy(portal: Paying, url: str) -> AsyncIterator[Paying]:
+    """Yield a portal over a copy of the rows of another one, with the same double of Stripe."""
+    async with open_engine(url) as engine:
         later = Paying(url, engine)
         for name in ("practice_id", "client_id", "other_id", "guardian_id", "clock", "store"):
             setattr(later, name, getattr(portal, name))
