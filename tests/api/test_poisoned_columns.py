@@ -39,10 +39,12 @@ from models import (
 from models.append_only import is_append_only, unprotect
 from models.database import open_engine
 from models.ids import new_id
+from tests.sandbox.specification import held
 from tests.support import postgres, stripe_allowlist
 from tests.support.example_operations import REPORTS, WRITTEN
 from tests.support.factories import Books
 from tests.support.payments import Paying, paying
+from tests.support.triggers import STATEFUL, drop_triggers
 
 pytestmark = pytest.mark.twins(1)
 
@@ -238,6 +240,7 @@ async def neighbours(
 ) -> AsyncIterator[Neighbours]:
     # Poisoned ids are sent to Stripe as well.
     monkeypatch.setattr(stripe_allowlist, "hold", lambda _: None)
+    monkeypatch.setattr(held, "hold", lambda *_: None)
     async with (
         new_database() as url,
         paying(url) as portal,
@@ -246,6 +249,8 @@ async def neighbours(
         async with owner.begin() as conn:
             for table in filter(is_append_only, TABLES):
                 await conn.run_sync(unprotect, table.name)
+            # A state may be put back in spite of the order of states.
+            await drop_triggers(conn, *STATEFUL)
         async with portal.engine.begin() as conn:
             books = await Books.opened(conn)
             await books.fill()

@@ -23,6 +23,7 @@ from planner.tables import RowOf
 from resolvers import clients, invoices, statements
 from resolvers.account_history import HistoryRow
 from resolvers.changed_since import since
+from resolvers.field_facts import BILLING
 from resolvers.mutations import payments
 from resolvers.money import Amount
 from resolvers.visibility import Visibility
@@ -44,8 +45,10 @@ class Bill:
     entry: str = field(Value[HistoryRow](lambda entry: entry.c.descripton))  # attr-defined
     lines: list[str] = field(ToMany[RowOf[models.Invoice]](invoices.lines))
     others: list[str] = field(ToMany[RowOf[models.Payment]](invoices.lines))  # arg-type
-    pay: str | None = mutation(payments.pay, PayInput, "", description="")
-    renew: str | None = mutation(payments.pay, RefreshPaymentInput, "", description="")  # arg-type
+    pay: str | None = mutation(payments.pay, PayInput, "", description="", scopes=BILLING)
+    renew: str | None = mutation(
+        payments.pay, RefreshPaymentInput, "", description="", scopes=BILLING  # arg-type
+    )
 
 
 def of_source(visible: Visibility, line: RowOf[models.InvoiceLine]) -> None:
