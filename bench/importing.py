@@ -121,9 +121,10 @@ class Imports:
             seconds = time.monotonic() - began
             cpu, own = machine.cpu_of(database) - cpu, own_cpu() - own
             memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            of_server = f", {cpu:.1f} s of PostgreSQL" if database else ""
             say(
                 f"{name}: {seconds:.1f} s, {memory:.0f} MB at most; CPU: {own:.1f} s of the"
-                f" command, {cpu:.1f} s of PostgreSQL; load {os.getloadavg()[0]:.1f}"
+                f" command{of_server}; load {os.getloadavg()[0]:.1f}"
             )
             print(told)
 
