@@ -210,7 +210,7 @@ def test_random_histories_make_allowed_transitions_alone(tmp_path: Path) -> None
 
 @pytest.mark.faults
 def test_many_random_histories_make_every_allowed_transition(tmp_path: Path) -> None:
-    seen = run_histories(f"sqlite:///{tmp_path}/portal.db", 150)
     # Payments by credit and kept cards are not in these histories.
-    missed = {one for one in allowed_transitions() - seen if one[0] != "card_setup"}
-    assert missed == {("payment", "CREATED", "SUCCEEDED")}
+    possible = {one for one in allowed_transitions() if one[0] != "card_setup"}
+    possible.remove(("payment", "CREATED", "SUCCEEDED"))
+    assert run_histories(f"sqlite:///{tmp_path}/portal.db", 600, possible) == possible
