@@ -27,7 +27,7 @@ def is_append_only(table: Table) -> bool:
 
 
 def protect(conn: Connection, table: str) -> None:
-    """Create the triggers of a table whose unique keys are there, or create them anew."""
+    """Create the triggers of a table, or replace them. Its unique keys have to exist."""
     unprotect(conn, table)
     made = on_sqlite(conn, table) if conn.dialect.name == "sqlite" else on_postgresql(table)
     for statement in made:

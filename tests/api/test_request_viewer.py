@@ -128,7 +128,7 @@ async def test_revoked_token_gets_401_for_every_kind_of_request(portal: Portal, 
 
 @pytest.mark.parametrize("is_new", [False, True])
 async def test_scopes_of_now_decide(portal: Portal, is_new: bool) -> None:
-    """A withdrawn scope refuses what was answered; a granted one answers what was refused."""
+    """A request is refused once its scope is withdrawn, and answered once it is granted."""
     token = await known(portal, NAME)
     for scopes, expected in (
         ([Scope.BILLING_READ], "SCOPE_REQUIRED"),

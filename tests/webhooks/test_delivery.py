@@ -1,80 +1,24 @@
-"""The delivery of events to receivers that fail, are slow, or are where no message may go."""
+"""The delivery of events to receivers that fail or are slow, and the secrets that sign them."""
 
 import asyncio
 import datetime as dt
-import os
 import random
-import signal
-import socket
-import ssl
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from billing.outbox import delivery, endpoints, sender
-from billing.outbox.addresses import AddressRules, UnacceptedUrl
 from models import EndpointStatus, EventEndpoint, EventKind
-from tests.support.demo_server import PROJECT
 from tests.support.entries import EntryDesk
 from tests.support.event_receiver import OK, Received, receiving, status
-from tests.support.leases import run_out
-from tests.support.tls_postgres import Authority
-from tests.support.webhooks import (
-    FIELD_KEY,
-    SEEDS,
-    HookDesk,
-    hook_database,
-    hook_desk,
-    in_first_order,
-)
-
-NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
+from tests.support.webhooks import SEEDS, HookDesk, in_first_order
+from tests.webhooks.delivering import accepting, deliver_all, enter_some
 
 # Seconds, far more than any delivery takes.
 SOON_S = 60.0
-
-
-@pytest.fixture(scope="module")
-async def database(new_database: NewDatabase) -> AsyncIterator[tuple[AsyncEngine, str]]:
-    async with new_database() as url, hook_database(url) as engine:
-        yield engine, url
-
-
-@pytest.fixture
-async def hooks(database: tuple[AsyncEngine, str]) -> AsyncIterator[HookDesk]:
-    async with hook_desk(*database) as made:
-        yield made
-
-
-async def is_done(hooks: HookDesk, endpoint: Any) -> bool:
-    found, *_, last = await hooks.endpoint(endpoint.id), *await hooks.events()
-    return (found.after_version, found.after_position) >= (last.version, last.position)
-
-
-async def deliver_all(hooks: HookDesk, *added: Any, within: int = 1_000) -> None:
-    """Give turns until the endpoints have all events."""
-    worker = hooks.worker()
-    for _ in range(within):
-        if all([await is_done(hooks, endpoint) for endpoint in added]):
-            return
-        await worker.give_turns()
-    raise AssertionError("not delivered")
-
-
-async def enter_some(hooks: HookDesk, count: int) -> None:
-    for number in range(count):
-        await hooks.desk.invoice(100 + number)
-
-
-# -- receivers that fail ---------------------------------------------------------------------------
 
 
 @pytest.mark.twins(4)
@@ -182,10 +126,6 @@ async def test_endpoint_is_paused_after_three_days_and_goes_on_where_it_stopped(
     assert in_first_order(receiver.received) == (await hooks.ids())[-2:]
 
 
-async def accepting(_: Received) -> bytes:
-    return OK
-
-
 @pytest.mark.twins(4)
 async def test_pauses_grow_until_an_hour_and_differ(hooks: HookDesk) -> None:
     worker = hooks.worker()
@@ -267,101 +207,6 @@ async def test_slow_receiver_holds_no_other_practice(
     assert in_first_order(quick.received) == (await other.ids())[-count:]
 
 
-# -- workers that are killed, and several of them --------------------------------------------------
-
-
-@asynccontextmanager
-async def working(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = sys.executable, "-m", "tests.support.event_worker", url, FIELD_KEY
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-@pytest.mark.twins(4)
-async def test_event_is_sent_again_when_the_worker_is_killed_before_it_is_marked(
-    hooks: HookDesk,
-) -> None:
-    killed = asyncio.Event()
-
-    async def kill(message: Received) -> bytes | None:
-        os.kill(process.pid, signal.SIGKILL)
-        killed.set()
-        return None
-
-    async with receiving(kill) as receiver:
-        endpoint = await hooks.add(receiver)
-        await enter_some(hooks, 3)
-        async with working(hooks.url) as process, asyncio.timeout(SOON_S):
-            await killed.wait()
-            await process.wait()
-        expected = (await hooks.ids())[-3:]
-        assert [one.id for one in receiver.received] == expected[:1]
-        receiver.behaviour = accepting
-        # The dead worker's lease is kept until its end.
-        assert await hooks.worker().give_turns() == 0
-        await run_out(hooks.desk.engine)
-        await deliver_all(hooks, endpoint)
-    assert [one.id for one in receiver.received] == [expected[0], *expected]
-
-
-@pytest.mark.rest
-@pytest.mark.twins(1)
-async def test_two_processes_deliver_each_event_once(hooks: HookDesk) -> None:
-    complete, count = asyncio.Event(), 30
-
-    async def accept_all(_: Received) -> bytes:
-        if len(receiver.received) == count + 1:
-            complete.set()
-        return OK
-
-    async with receiving(accept_all) as receiver:
-        await hooks.add(receiver)
-        async with working(hooks.url), working(hooks.url), asyncio.timeout(SOON_S):
-            await enter_some(hooks, count + 1)
-            await complete.wait()
-    # The last event may not be marked when the processes are ended; all others are.
-    assert [one.id for one in receiver.received] == (await hooks.ids())[-count - 1 :]
-
-
-@pytest.mark.twins(1)
-async def test_worker_without_its_lease_sends_nothing_more(hooks: HookDesk) -> None:
-    async def take_away(_: Received) -> bytes:
-        receiver.behaviour = accepting
-        await run_out(hooks.desk.engine)
-        return OK
-
-    async with receiving(take_away) as receiver:
-        endpoint = await hooks.add(receiver)
-        await enter_some(hooks, 3)
-        await deliver_all(hooks, endpoint)
-    first, *others = (await hooks.ids())[-3:]
-    assert [one.id for one in receiver.received] == [first, first, *others]
-
-
-@pytest.mark.twins(1)
-async def test_replay_sends_events_again_in_their_order(hooks: HookDesk) -> None:
-    async with receiving() as receiver:
-        endpoint = await hooks.add(receiver)
-        await enter_some(hooks, 4)
-        await deliver_all(hooks, endpoint)
-        since = (await hooks.events())[-3].version
-        async with hooks.desk.engine.begin() as conn:
-            await endpoints.replay_events(conn, endpoint, since)
-        await deliver_all(hooks, endpoint)
-    ids = await hooks.ids()
-    assert [one.id for one in receiver.received] == [*ids[-4:], *ids[-2:]]
-    assert len({one.body for one in receiver.received}) == 4
-
-
 # -- secrets ---------------------------------------------------------------------------------------
 
 
@@ -391,150 +236,3 @@ async def test_former_secret_signs_too_for_a_day(hooks: HookDesk) -> None:
 
 def endpoints_keys(hooks: HookDesk) -> Any:
     return hooks.worker().keys
-
-
-# -- addresses -------------------------------------------------------------------------------------
-
-PUBLIC = AddressRules()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("http://example.com/", "ftp://example.com", "https://", "https:///x", "example.com", ""),
-        *("https://user@example.com/", "https://u:p@example.com/", "https://example.com/#x"),
-        *("https://127.0.0.1/", "https://10.1.2.3/", "https://169.254.169.254/latest/"),
-        *("https://192.168.1.1/", "https://172.16.0.1/", "https://0.0.0.0/", "https://224.0.0.1/"),
-        *("https://[::1]/", "https://[fe80::1]/", "https://[fd00:ec2::254]/", "https://[::]/"),
-        *("https://[::ffff:127.0.0.1]/", "https://[64:ff9b::10.0.0.1]/", "https://100.64.0.1/"),
-        *("https://[2002:7f00:1::]/", "https://exa mple.com/", f"https://example.com/{'x' * 2000}"),
-    ],
-)
-def test_url_that_is_not_public_is_refused(url: str) -> None:
-    with pytest.raises(UnacceptedUrl):
-        PUBLIC.parse(url)
-
-
-@pytest.mark.parametrize(
-    "url", ["https://example.com/a?b=c", "https://8.8.8.8:8443/", "https://exämple.com"]
-)
-def test_public_url_is_accepted(url: str) -> None:
-    assert PUBLIC.parse(url).scheme == "https"
-
-
-@pytest.mark.twins(4)
-async def test_name_with_a_private_address_gets_no_connection(
-    hooks: HookDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    private = "127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "::ffff:10.0.0.8", "fe80::1%lo"
-    asked = name(monkeypatch, *private)
-    hooks.rules = AddressRules(allows_http=True)
-    async with receiving() as receiver:
-        endpoint = await hooks.add(receiver, url=f"http://hooks.example.com:{receiver.port}/")
-        await enter_some(hooks, 1)
-        for failures in range(1, len(private) + 1):
-            await hooks.worker().give_turns()
-            found = await hooks.endpoint(endpoint.id)
-            assert (found.failures, found.last_error) == (failures, "its address is not public")
-            hooks.later += dt.timedelta(hours=1)
-    assert (len(asked), receiver.connections) == (len(private), 0)
-
-
-@pytest.mark.twins(4)
-async def test_connection_is_made_to_the_address_that_was_checked(
-    hooks: HookDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name that resolves to another address the second time is resolved once."""
-    asked = name(monkeypatch, "127.0.0.1", "127.0.0.2")
-    async with receiving() as receiver:
-        url = f"http://hooks.example.com:{receiver.port}/events"
-        endpoint = await hooks.add(receiver, url=url)
-        await enter_some(hooks, 3)
-        await deliver_all(hooks, endpoint)
-    assert asked == ["hooks.example.com"]
-    assert len(receiver.received) == 3
-    assert receiver.received[0].headers["host"] == f"hooks.example.com:{receiver.port}"
-
-
-@pytest.mark.twins(4)
-async def test_certificate_has_to_be_that_of_the_name_in_the_url(
-    hooks: HookDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Although the connection is made to an address."""
-    authority, trusted = Authority("Portal"), tmp_path / "ca.crt"
-    authority.write(trusted)
-    context = ssl.create_default_context(cafile=trusted)
-    monkeypatch.setattr(sender, "tls_context", lambda: context)
-    name(monkeypatch, "127.0.0.1")
-    for host, failure in (("hooks.example.com", None), ("other.example.com", "no connection")):
-        files = tmp_path / f"{host}.crt", tmp_path / f"{host}.key"
-        authority.issue(host, *files)
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(*files)
-        async with receiving(tls=server) as receiver:
-            url = f"https://hooks.example.com:{receiver.port}/events"
-            endpoint = await hooks.add(receiver, url=url)
-            await enter_some(hooks, 1)
-            await hooks.worker().give_turns()
-        assert (await hooks.endpoint(endpoint.id)).last_error == failure
-        assert len(receiver.received) == (failure is None)
-        async with hooks.desk.engine.begin() as conn:
-            await endpoints.remove_endpoint(conn, endpoint)
-
-
-def name(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
-    """Make names resolve to these addresses in turn; return the names that were looked up."""
-    asked = list[str]()
-    real = socket.getaddrinfo
-
-    def resolve(host: Any, port: Any, *given: Any, **named: Any) -> Any:
-        if host != "hooks.example.com":
-            return real(host, port, *given, **named)
-        address = addresses[min(len(asked), len(addresses) - 1)]
-        asked.append(host)
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [(family, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return asked
-
-
-@pytest.mark.twins(4)
-async def test_redirect_is_not_followed(hooks: HookDesk) -> None:
-    async with receiving() as elsewhere:
-
-        async def redirect(_: Received) -> bytes:
-            return status(307, f"location: {elsewhere.url}")
-
-        async with receiving(redirect) as receiver:
-            endpoint = await hooks.add(receiver)
-            await enter_some(hooks, 1)
-            await hooks.worker().give_turns()
-    assert (await hooks.endpoint(endpoint.id)).last_error == "status 307"
-    assert (len(receiver.received), elsewhere.connections) == (1, 0)
-
-
-@pytest.mark.twins(4)
-async def test_answer_that_is_not_one_is_a_failure(
-    hooks: HookDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sender, "REQUEST_S", 0.2)
-    answers = (
-        b"\x00\xff" * 50,
-        b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n",
-        b"HTTP/1.1 two OK\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    )
-
-    async def garble(_: Received) -> bytes:
-        return answers[len(receiver.received) - 1]
-
-    async with receiving(garble) as receiver:
-        endpoint = await hooks.add(receiver)
-        await enter_some(hooks, 1)
-        for failures in range(1, len(answers) + 1):
-            await hooks.worker().give_turns()
-            found = await hooks.endpoint(endpoint.id)
-            assert (found.failures, len(receiver.received)) == (failures, failures), found
-            hooks.later += dt.timedelta(hours=1)
