@@ -15,7 +15,7 @@ from billing.documents.links import Signer
 from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
 from execution.planning_thread import SHARE, PlanningThread
-from execution.prepared_operation import PreparedRequest
+from execution.prepared_operation import PreparedOperation, PreparedRequest
 from identity.viewer import Viewer
 from models.database import (
     Caller,
@@ -173,10 +173,11 @@ class Executor:
 
         Without a context, no change is made, and the results are read as if there were none.
         """
-        operation, variables = request.prepared.operation, request.variables
+        prepared, variables = request.prepared, request.variables
+        operation = prepared.operation
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if mutation:
-            calls, errors = await self.mutation_calls(operation, variables, mutation.viewer)
+            calls, errors = await self.mutation_calls(prepared, variables, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
@@ -225,16 +226,17 @@ class Executor:
         return literal_results.write_results(operation.node, selection, context.outcomes, context)
 
     async def mutation_calls(
-        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
+        self, prepared: PreparedOperation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
+        operation = prepared.operation
         builder = tree_builder(self.schema, operation, variable_values)
         try:
             calls = list(builder.mutation_calls(operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
         errors = check_together(calls)
-        if errors or not preflight.reads_conditionally(operation.document):
+        if errors or not prepared.reads_conditionally:
             return calls, errors
         return calls, await self.run_in_thread(
             viewer.caller, self.foresee_results, operation, variable_values, viewer
