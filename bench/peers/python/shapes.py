@@ -12,7 +12,7 @@ of lists say what a list stands for:
 import re
 from typing import Any
 
-LISTED = re.compile(r"(?P<name>[a-z]\w*?)(?P<kind>Of|Page|Cursor|Total)(?P<size>\d*)")
+LISTED = re.compile(r"(?P<name>[a-z]\w*?)(?P<kind>Of|Total|(Page|Cursor)(?=\d))(?P<size>\d*)")
 
 
 def as_portals(answer: Any) -> Any:

@@ -4,14 +4,19 @@ A hook on each type adds the viewer's condition and the order. Amounts and ids a
 resolvers, which say the columns that they read.
 """
 
-import datetime as dt
 from typing import Any
 
 import strawberry
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry.extensions import ParserCache, ValidationCache
-from strawchemy import DateComparison, ModelInstance, QueryHook, Strawchemy, StrawchemyAsyncRepository
+from strawchemy import (
+    DateComparison,
+    ModelInstance,
+    QueryHook,
+    Strawchemy,
+    StrawchemyAsyncRepository,
+)
 from strawchemy import StrawchemyConfig as Config
 from strawchemy.schema.pagination import DefaultOffsetPagination
 
@@ -245,6 +250,7 @@ class Practice:
     invoices: list[Invoice] = strawchemy.field(
         filter_input=InvoiceFilter, pagination=DefaultOffsetPagination(limit=25)
     )
+
     @strawberry.field
     async def invoice_count(self, info: strawberry.Info, range: DateComparison) -> int:
         """Return the number of invoices up to a day.
