@@ -173,11 +173,10 @@ class Executor:
 
         Without a context, no change is made, and the results are read as if there were none.
         """
-        prepared, variables = request.prepared, request.variables
-        operation = prepared.operation
+        operation, variables = request.prepared.operation, request.variables
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if mutation:
-            calls, errors = await self.mutation_calls(prepared, variables, mutation.viewer)
+            calls, errors = await self.mutation_calls(request.prepared, variables, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
@@ -229,17 +228,16 @@ class Executor:
         self, prepared: PreparedOperation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        operation = prepared.operation
-        builder = tree_builder(self.schema, operation, variable_values)
+        builder = tree_builder(self.schema, prepared.operation, variable_values)
         try:
-            calls = list(builder.mutation_calls(operation.node))
+            calls = list(builder.mutation_calls(prepared.operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
         errors = check_together(calls)
         if errors or not prepared.reads_conditionally:
             return calls, errors
         return calls, await self.run_in_thread(
-            viewer.caller, self.foresee_results, operation, variable_values, viewer
+            viewer.caller, self.foresee_results, prepared.operation, variable_values, viewer
         )
 
     def foresee_results(

@@ -35,10 +35,9 @@ class PreparedOperation:
         """Return whether arguments or directives can refuse the reading of a mutation's results."""
         node = self.operation.node
         roots = self.selected.operation(node).everything(deep=False)
-        results = (root.inside for root in roots if root.inside)
-        return bool(Measure(self.selected, {}).operation(node).directives) or any(
-            one.node.arguments for result in results for one in result.everything()
-        )
+        inside = (one for root in roots if root.inside for one in root.inside.everything())
+        directives = Measure(self.selected, {}).operation(node).directives
+        return directives > 0 or any(one.node.arguments for one in inside)
 
 
 @dataclass(slots=True)

@@ -83,7 +83,7 @@ def emit(
     result void. `outcomes` are those of a mutation's fields.
     """
     emitter = Emitter(policy, exact=exact, outcomes=outcomes or {})
-    data = emitter.object(operation.root, QueryScope(None))
+    data = emitter.object(operation.root, QueryScope(None, (), ([],)))
     statement = select(Concatenation(['{"data":', data, "}"]))
     policy.check(statement)
     return Emitted(statement, emitter.unread, emitter.refusals)
@@ -171,13 +171,9 @@ class Emitter:
         return as_column(source.of(scope.row))
 
     def embedded(self, plan: EmbeddedPlan, scope: QueryScope) -> ColumnElement[str]:
-        source = plan.source
-        row, condition = (
-            source.of(scope.row, **plan.arguments),
-            source.when and source.when(scope.row),
-        )
-        if source.subqueries:
-            scope.subqueries[-1].extend(source.subqueries(row))
+        row, when = plan.source.of(scope.row, **plan.arguments), plan.source.when
+        condition = when and when(scope.row)
+        scope.subqueries[-1].extend(plan.source.subqueries(row))
         text = self.object(plan.object, scope.with_row(row))
         return text if condition is None else case((condition, text), else_=literal_text("null"))
 
@@ -260,7 +256,7 @@ class Emitter:
 
         rows = source.rows(scope.row, self.policy, **plan.arguments)
         child = scope.child(rows)
-        filters_beside = any(child.joins())
+        filters_beside = bool(child.joins)
         page = Page(rows, child, plan.bounds, plan.use, most=source.most, count=count)
         text = self.object(plan.object, QueryScope(page, scope.tables, scope.subqueries))
         shown = select_page(self.policy, page, scope, filters_beside=filters_beside)

@@ -1,6 +1,5 @@
 """The planner's position in the query, and the SELECTs of rows at a position."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -30,8 +29,8 @@ class QueryScope:
     """
 
     row: Any
-    tables: tuple[FromClause, ...] = ()
-    subqueries: tuple[list[LateralSubquery], ...] = ()
+    tables: tuple[FromClause, ...]
+    subqueries: tuple[list[LateralSubquery], ...]
 
     def with_row(self, row: Any) -> "QueryScope":
         """Return the same SELECT with another row object."""
@@ -44,11 +43,11 @@ class QueryScope:
             row, (*self.tables, rows.table), (*self.subqueries, list(rows.subqueries))
         )
 
-    def joins(self) -> Iterator[tuple[FromClause, ColumnElement[bool]]]:
-        """Yield the joins of this SELECT: its subqueries that some column or condition reads."""
-        for one in self.subqueries[-1]:
-            if one.joined is not None:
-                yield one.joined, one.on(one.joined) if one.on else true()
+    @property
+    def joins(self) -> list[tuple[FromClause, ColumnElement[bool]]]:
+        """Return the joins of this SELECT: its subqueries that a column or a condition reads."""
+        read = ((one.joined, one.on) for one in self.subqueries[-1])
+        return [(joined, on(joined) if on else true()) for joined, on in read if joined is not None]
 
     @property
     def outer(self) -> list[FromClause]:
@@ -71,7 +70,7 @@ def select_rows(
 
 
 def with_joins(table: FromClause, child: QueryScope) -> FromClause:
-    for joined, on in child.joins():
+    for joined, on in child.joins:
         table = table.outerjoin(joined, on)
     return table
 
@@ -83,7 +82,7 @@ def select_page(
     policy: RowPolicy, page: Page, scope: QueryScope, *, filters_beside: bool
 ) -> Select[Any]:
     """Select the page's rows. If a filter reads a computed column, all rows need the joins."""
-    if filters_beside or not any(page.scope.joins()):
+    if filters_beside or not page.scope.joins:
         return page.cut(select_rows(policy, page.rows, page.scope, scope, *page.columns()))
     return select_page_before_joins(policy, page, scope)
 

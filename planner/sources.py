@@ -130,7 +130,7 @@ class Embedded(Generic[R]):
 
     of: Callable[[R], Any]
     when: Callable[[R], ColumnElement[bool]] | None = None
-    subqueries: Callable[[Any], Sequence[LateralSubquery]] | None = None
+    subqueries: Callable[[Any], Sequence[LateralSubquery]] = lambda _: ()
 
 
 @dataclass(frozen=True)

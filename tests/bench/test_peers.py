@@ -44,7 +44,7 @@ def skipped_if_missing(peer: Target) -> Any:
     )
 
 
-every_peer = pytest.mark.parametrize("peer", map(skipped_if_missing, PEERS))
+every_peer = pytest.mark.parametrize("peer", [skipped_if_missing(peer) for peer in PEERS])
 
 
 @dataclass
