@@ -261,7 +261,7 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     Contact: {"name": "Robin Appleseed"},
     ContactRight: {"relation": "PARTNER", "sees_documents": True, "can_pay": False},
     PracticeVersion: {"version": 1},
-    DataVersion: {"version": str(uuid.UUID(int=1))},
+    DataVersion: {"part": str(uuid.UUID(int=1)), "version": str(uuid.UUID(int=1))},
     Recovery: {
         "restored_from": "1/1/1",
         "restored_to": "1/2/1",
