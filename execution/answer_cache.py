@@ -49,9 +49,7 @@ class AnswerCache:
         self.size = size
         self.items: FairCache[Key, KeptAnswer] = FairCache(size, weight)
 
-    async def read(
-        self, plan: Plan, values: Sequence[Any], sender: RequestViewer
-    ) -> bytes | None:
+    async def read(self, plan: Plan, values: Sequence[Any], sender: RequestViewer) -> bytes | None:
         """Return the answer of a plan with these parameters, and verify the viewer.
 
         Return None if a value is null that must not be.
@@ -62,10 +60,9 @@ class AnswerCache:
             return answer_bytes(await sender.read(statement))
         owner = sender.viewer.owner
         known = self.items.recall(key, owner)
-        if known and known.is_tried:
-            if await sender.versions(plan.scope) == known.versions:
-                CACHE_LOOKUPS.add("answers", "hit")
-                return known.body
+        if known and known.is_tried and await sender.versions(plan.scope) == known.versions:
+            CACHE_LOOKUPS.add("answers", "hit")
+            return known.body
         CACHE_LOOKUPS.add("answers", "miss")
         versions, text = await sender.read_with_versions(statement, plan.scope)
         body = answer_bytes(text)

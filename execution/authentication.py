@@ -18,11 +18,11 @@ from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
 from execution.bounded_queue import BoundedQueue
+from identity.data_versions import versions_of
 from identity.token_keys import TokenKeys
 from identity.token_usage import TokenUsage
 from identity.tokens import IDLE, has_address, is_valid_token, is_well_formed
 from identity.viewer import Viewer
-from identity.data_versions import versions_of
 from models import ContactRight, DataScope, Practice, Scope, Token, ViewerKind
 from models.database import SERVER, Reads, Statement, TransientError
 from models.literals import constant
@@ -124,7 +124,8 @@ class Authenticator:
         plan = self.versioned[session.viewer.kind, scope]
         values = self.values(plan, [session.name], now)
         row = await self.reads.row(plan.sql, values, session.viewer.caller)
-        return self.checked(session, row, now)[0]
+        (versions,) = self.checked(session, row, now)
+        return None if versions is None else str(versions)
 
     async def read_with_versions(
         self, session: CachedSession, scope: DataScope, asked: Statement, now: dt.datetime

@@ -14,10 +14,10 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.payments.context import PaymentContext
 from billing.payments.status import SANDBOX, Online
-from execution.answer_cache import AnswerCache
 from execution.anonymous import PLANS as STRANGERS_PLANS
 from execution.anonymous import SHARE as STRANGERS_SHARE
 from execution.anonymous import AnonymousRequests
+from execution.answer_cache import AnswerCache
 from execution.authentication import ViewerChanged
 from execution.cost_report import with_cost
 from execution.executor import Executor

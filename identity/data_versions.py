@@ -41,9 +41,7 @@ def versions_of_clients(token: Any) -> ColumnElement[str]:
     each = (
         select(func.coalesce(known.c.version, missing).label("version"))
         .select_from(right.outerjoin(known, same))
-        .where(
-            right.c.practice_id == token.c.practice_id, right.c.contact_id == token.c.contact_id
-        )
+        .where(right.c.practice_id == token.c.practice_id, right.c.contact_id == token.c.contact_id)
         .order_by(right.c.client_id)
         .correlate(token)
         .subquery()

@@ -2,29 +2,22 @@
 
 import asyncio
 import datetime as dt
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
-from execution.answer_cache import AnswerCache
 from identity.tokens import Subject
 from models import (
     AccessEntry,
     Client,
-    Clinician,
-    Contact,
     ContactRight,
     Practice,
     Scope,
     Token,
 )
-from models.database import EVERY_PRACTICE, within_practice
-from models.ids import new_id
 from models.measures import CACHE_LOOKUPS
 from tests.support.portal import Portal, served
 
