@@ -82,27 +82,21 @@ class PolicyColumns:
 
 
 Restricted = TableAlias[PolicyColumns]
-Condition = Callable[["Visibility", Restricted], ColumnElement[bool]]
+# The condition for the rows of a table that a viewer may read.
+Predicate = Callable[["Visibility", Restricted], ColumnElement[bool]]
 
 
 @dataclass(frozen=True)
-class Predicate:
-    """A condition for rows of a table, and the part of the data that they belong to.
+class OfViewer:
+    """A predicate for rows of the viewer, of the viewer's clients, or of all people alike.
 
-    If nothing is stated, that is the whole practice. A statement depends on the data of its viewer
-    alone only if each of its tables has a predicate that states so.
+    A person's statement with another predicate depends on the data of the whole practice.
     """
 
-    condition: Condition
-    scope: DataScope = DataScope.PRACTICE
+    predicate: Predicate
 
     def __call__(self, visible: "Visibility", table: Restricted) -> ColumnElement[bool]:
-        return self.condition(visible, table)
-
-
-def of_viewer(condition: Condition) -> Predicate:
-    """Return the predicate for rows of the viewer, of the viewer's clients, or of all people."""
-    return Predicate(condition, DataScope.VIEWER)
+        return self.predicate(visible, table)
 
 
 class Visibility:
@@ -132,7 +126,7 @@ class Visibility:
         self.email = bind(from_request(lambda request: request.viewer.email), Text())
         self.taken = Counter[type[Row]]()
         self.predicates: dict[FromClause, Predicate] = {}
-        # Whether all tables have only rows of the viewer's scope.
+        # Whether a person's statement has no other rows than those of OfViewer.
         self.is_of_viewer = not kind.is_program
         self.applied: set[FromClause] = set()
 
@@ -163,7 +157,7 @@ class Visibility:
     def register(self, model: type[M], predicate: Predicate) -> TableAlias[M]:
         table = self.alias(model)
         self.predicates[table] = predicate
-        self.is_of_viewer &= predicate.scope is DataScope.VIEWER
+        self.is_of_viewer &= isinstance(predicate, OfViewer)
         return table
 
     def alias(self, model: type[M]) -> TableAlias[M]:
@@ -233,12 +227,12 @@ def in_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     return and_(table.c.practice_id == visible.practice_id)
 
 
-@of_viewer
+@OfViewer
 def own_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     return and_(table.c.id == visible.practice_id)
 
 
-@of_viewer
+@OfViewer
 def part_of_visible_row(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select rows that are read with the visible row of a client that they are a part of."""
     return in_practice(visible, table)
@@ -261,7 +255,7 @@ def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Pre
             return and_(condition, client_id == visible.subject_id)
         return and_(client_id.in_(clients_of_contact(visible, for_documents)), condition)
 
-    return of_viewer(seen)
+    return OfViewer(seen)
 
 
 def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
@@ -272,14 +266,14 @@ def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
     return select(right.c.client_id).where(enough, valid_rights(visible, right))
 
 
-@of_viewer
+@OfViewer
 def valid_rights(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select the rights of a contact, the viewer, that have not ended."""
     is_valid = or_(table.c.until.is_(None), table.c.until >= visible.day)
     return and_(in_practice(visible, table), table.c.contact_id == visible.subject_id, is_valid)
 
 
-@of_viewer
+@OfViewer
 def shared_documents(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select documents. Clients and contacts only see documents that the practice has shared."""
     seen = client_rows("client_id", for_documents=True)(visible, table)
@@ -295,10 +289,9 @@ def own_row(kind: ViewerKind) -> Predicate:
         assert visible.kind is kind
         return and_(in_practice(visible, table), table.c.id == visible.subject_id)
 
-    return of_viewer(seen)
+    return OfViewer(seen)
 
 
-@Predicate
 def same_address(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select clients and contacts with the address that the viewer signed in with.
 
@@ -307,7 +300,6 @@ def same_address(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     return and_(in_practice(visible, table), table.c.mailbox == visible.email)
 
 
-@Predicate
 def own_sign_ins_and_tokens(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select a person's tokens and the sign-ins with their address, or a program's own token."""
     condition = in_practice(visible, table)
@@ -320,9 +312,9 @@ def own_sign_ins_and_tokens(visible: Visibility, table: Restricted) -> ColumnEle
 # Rows that a viewer may read.
 VISIBLE: dict[type[Row], Predicate] = {
     Practice: own_practice,
-    PracticeVersion: Predicate(in_practice),
-    Clinician: of_viewer(in_practice),
-    Letterhead: of_viewer(in_practice),
+    PracticeVersion: in_practice,
+    Clinician: OfViewer(in_practice),
+    Letterhead: OfViewer(in_practice),
     Client: client_rows("id", for_documents=False),
     Contact: own_row(ViewerKind.CONTACT),
     ContactRight: valid_rights,
@@ -351,5 +343,5 @@ IN_TOTALS: dict[type[Row], Predicate] = {
     Dispute: client_rows("client_id", for_documents=False),
     Invoice: client_rows("client_id", for_documents=False),
     InvoiceLine: part_of_visible_row,
-    ClientNamePart: Predicate(in_practice),
+    ClientNamePart: in_practice,
 }

@@ -24,7 +24,7 @@ from resolvers.visibility import IN_TOTALS, VISIBLE
 from tests.support import postgres
 from tests.support.empty_databases import prepare
 from tests.support.factories import DEFAULTS, NOON, Books
-from tests.support.triggers import STATEFUL, drop_triggers
+from tests.support.triggers import STATEFUL, drop_triggers, fire_deferred
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 # Tables of the schema whose rows are in no kept answer.
@@ -59,22 +59,15 @@ async def conn(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await transaction.rollback()
 
 
-async def fire(conn: AsyncConnection) -> None:
-    """Fire the triggers that wait for the end of the transaction."""
-    if conn.dialect.name == "postgresql":
-        await conn.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
-        await conn.execute(text("SET CONSTRAINTS ALL DEFERRED"))
-
-
 async def spoil(conn: AsyncConnection) -> None:
     """Set all versions to one that no trigger writes, as of another transaction."""
-    await fire(conn)
+    await fire_deferred(conn)
     await conn.execute(update(DataVersion).values(version=SPOILED, renewed_in=1))
 
 
 async def renewed(conn: AsyncConnection) -> set[str]:
     """Return the parts whose versions were renewed."""
-    await fire(conn)
+    await fire_deferred(conn)
     fresh = select(DataVersion.part).where(DataVersion.version != SPOILED)
     return set(await conn.scalars(fresh))
 
@@ -172,7 +165,7 @@ async def test_no_version_comes_twice(conn: AsyncConnection) -> None:
     for _ in range(20):
         await spoil(conn)
         client = await books.client()
-        await fire(conn)
+        await fire_deferred(conn)
         rows = select(DataVersion.version).where(DataVersion.part.in_([client, books.practice]))
         seen |= set(await conn.scalars(rows))
     assert len(seen) == 40
