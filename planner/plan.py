@@ -22,8 +22,8 @@ class Plan:
     sql: str
     slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
     checks: tuple[Deferred[Any], ...] = ()
-    scope: Any = None
-    identity: object = field(default_factory=object)
+    scope: Any = field(default=None, compare=False)
+    identity: object = field(default_factory=object, compare=False, repr=False)
 
     def values(self, request: object) -> list[Any]:
         """Return the parameters' values. `request` is the object that the values are read from."""
