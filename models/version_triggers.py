@@ -6,10 +6,13 @@ own version is renewed first: its lock comes before all others, so there is no d
 On SQLite, which has one writer, they fire with each statement.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy.exc import SAWarning
 
+from models.append_only import SAME_ROWID, unique_keys
 from models.versioned_tables import VERSIONED, VersionedTable
 
 # The functions of PostgreSQL, for migrations that drop them.
@@ -27,7 +30,7 @@ def statements(conn: Connection, table: str) -> Iterator[str]:
     """Yield the statements that create the triggers of a table; none, if it has no versions."""
     if versioned := VERSIONED.get(table):
         if conn.dialect.name == "sqlite":
-            yield from on_sqlite(table, versioned, columns(conn, table))
+            yield from on_sqlite(table, versioned, inspect(conn))
         else:
             yield from on_postgresql(table, versioned)
 
@@ -146,11 +149,8 @@ CHANGED_ROWS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def columns(conn: Connection, table: str) -> list[str]:
-    return [column["name"] for column in inspect(conn).get_columns(table)]
-
-
-def on_sqlite(table: str, versioned: VersionedTable, names: Sequence[str]) -> Iterator[str]:
+def on_sqlite(table: str, versioned: VersionedTable, inspector: Inspector) -> Iterator[str]:
+    names = [column["name"] for column in inspector.get_columns(table)]
     seen = ", ".join(name for name in names if name not in versioned.unseen)
     for change, rows in CHANGED_ROWS.items():
         which = f"UPDATE OF {seen}" if change == "UPDATE" and versioned.unseen else change
@@ -159,6 +159,31 @@ def on_sqlite(table: str, versioned: VersionedTable, names: Sequence[str]) -> It
             f"CREATE TRIGGER {table}_version_{change.lower()} AFTER {which} ON {table}"
             f" FOR EACH ROW BEGIN {renewals} END"
         )
+    with warnings.catch_warnings():
+        # Indexes over expressions are not read; none of them is unique.
+        warnings.simplefilter("ignore", SAWarning)
+        keys = [key.matches(names) for key in unique_keys(inspector, table)]
+    for change, other in (("INSERT", "TRUE"), ("UPDATE", "rowid <> OLD.rowid")):
+        taken = f"{other} AND ({' OR '.join([SAME_ROWID, *keys])})"
+        yield (
+            f"CREATE TRIGGER {table}_version_replaced_by_{change.lower()} BEFORE {change}"  # noqa: S608
+            f" ON {table} FOR EACH ROW WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"
+            f" BEGIN {replacement(table, versioned, taken)} END"
+        )
+
+
+def replacement(table: str, versioned: VersionedTable, taken: str) -> str:
+    """Return the statement that renews the versions of rows that OR REPLACE would remove.
+
+    Their removal fires no trigger. `taken` selects the rows with a key of the new one.
+    """
+    practice, when = f"{table}.{versioned.practice}", of_row(versioned.when, table)
+    parts = [practice, *(of_row(part, table) for part in versioned.parts)]
+    rows = " UNION ".join(
+        f"SELECT {practice}, {part} FROM {table} WHERE {taken} AND ({when})"  # noqa: S608 - names
+        for part in parts
+    )
+    return f"UPDATE data_version SET version = {RANDOM} WHERE (practice_id, part) IN ({rows});"  # noqa: S608
 
 
 def renewal(row: str, versioned: VersionedTable) -> str:

@@ -9,15 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models import (
     DataVersion,
+    Letterhead,
     Practice,
     Row,
     Scope,
     Session,
+    Statement,
     Token,
     ViewerKind,
 )
 from models.append_only import is_append_only, unprotect
 from models.database import open_engine
+from models.ids import new_id
+from models.row import written
 from models.version_triggers import missing_triggers
 from models.versioned_tables import SHARED, VERSIONED
 from resolvers.visibility import IN_TOTALS, VISIBLE
@@ -124,6 +128,35 @@ async def test_a_row_that_moves_renews_the_parts_of_both_clients(conn: AsyncConn
     await books.add(Session, client_id=first)
     await spoil(conn)
     await books.change_all(Session, client_id=second)
+    assert await renewed(conn) == {books.practice, first, second}
+
+
+@pytest.mark.parametrize("statement", ["INSERT OR REPLACE", "UPDATE OR REPLACE"])
+@pytest.mark.parametrize("key", ["id", "serial"])
+async def test_a_row_that_is_replaced_renews_the_parts_of_its_client(
+    conn: AsyncConnection, statement: str, key: str
+) -> None:
+    """SQLite removes the row that has a key of the new one, and fires no trigger for that."""
+    if conn.dialect.name == "postgresql":
+        pytest.skip("PostgreSQL has no REPLACE")
+    books = await Books.opened(conn)
+    first, second = await books.client(), await books.client()
+    letterhead = await books.add(Letterhead)
+    documents = [
+        await books.add(Statement, client_id=client, letterhead_id=letterhead)
+        for client in (first, second)
+    ]
+    names = written(Statement)
+    taken = f"(SELECT {key} FROM statement WHERE id = :first)"  # noqa: S608 - names
+    values = {name: name for name in names} | {"id": ":id", "serial": "serial + 100"}
+    row = ", ".join((values | {"client_id": ":second", key: taken}).values())
+    replacing = {
+        "INSERT OR REPLACE": f"INTO statement ({', '.join(names)}) SELECT {row} FROM statement",  # noqa: S608
+        "UPDATE OR REPLACE": f"statement SET {key} = {taken}",
+    }
+    ids = {"first": documents[0], "taken": documents[1], "second": second, "id": new_id()}
+    await spoil(conn)
+    await conn.execute(text(f"{statement} {replacing[statement]} WHERE id = :taken"), ids)
     assert await renewed(conn) == {books.practice, first, second}
 
 
