@@ -5,7 +5,7 @@ commands.
 import importlib.metadata
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ class Target:
     `command`: the arguments of Python, or of Node if `on_node`, before the port. `is_apart`: its
     Python is that of the peers. `documents`: its own queries, if they differ, and `shape` returns
     its answer in the portal's shape. `sql`: objects that its database needs in addition to the
-    practice.
-    `packages`: the packages whose versions are listed. `is_portal`: it confines itself to the
-    practice whose rows it reads; all others read as the role that owns the tables.
+    practice. `packages`: the packages whose versions are listed. `is_portal`: it confines itself to
+    the practice whose rows it reads; all others read as the role that owns the tables. `settings`:
+    its own environment.
     """
 
     key: str
@@ -48,6 +48,7 @@ class Target:
     sql: Path | None = None
     packages: Sequence[str] = ()
     is_portal: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         """Return the reason why the server cannot be started, or None."""
@@ -102,6 +103,13 @@ PORTAL = Target(
     ("-m", "server", "serve", "--no-access-log", "--port"),
     packages=("strawberry-graphql", "starlette", "sqlalchemy"),
     is_portal=True,
+)
+UNCHANGED = replace(
+    PORTAL,
+    key="unchanged",
+    name="portal, unchanged data",
+    settings={"ANSWER_CACHE_MB": "32"},
+    packages=(),
 )
 UNRECORDED = Target(
     "unrecorded",

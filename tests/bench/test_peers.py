@@ -37,14 +37,15 @@ CLIENTS = 60
 pytestmark = pytest.mark.server
 
 
-def skipped_if_missing(peer: Target) -> Any:
+def marked(peer: Target) -> Any:
     why = peer.missing()
-    return pytest.param(
-        peer, id=peer.key, marks=pytest.mark.skipif(why is not None, reason=str(why))
-    )
+    marks = [pytest.mark.skipif(why is not None, reason=str(why))]
+    if peer.is_apart:
+        marks.append(pytest.mark.rest)  # Its pages take a third of a second each.
+    return pytest.param(peer, id=peer.key, marks=marks)
 
 
-every_peer = pytest.mark.parametrize("peer", [skipped_if_missing(peer) for peer in PEERS])
+every_peer = pytest.mark.parametrize("peer", [marked(peer) for peer in PEERS])
 
 
 @dataclass
