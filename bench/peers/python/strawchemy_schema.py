@@ -35,7 +35,7 @@ from bench.peers.python.amounts import (
 )
 from bench.peers.python.viewers import Viewer, row_id
 
-MOST, REMEMBERED = 501, 100
+REMEMBERED = 100
 
 strawchemy = Strawchemy(
     Config(
@@ -61,7 +61,7 @@ def viewer_of(info: Any) -> Viewer:
 
 
 class Visible(QueryHook[Any]):
-    """The viewer's rows, the newest first by `order`, and the columns that the type's ids need."""
+    """The viewer's rows, in the order of some columns. `client` is the column with the client."""
 
     def __init__(
         self, *order: str, client: str = "client_id", is_newest_first: bool = True
@@ -110,7 +110,7 @@ class WithinRange(Visible):
     def apply_hook(self, statement: Select[Any], alias: Any) -> Select[Any]:
         within = self.info.context.history_range
         if within is not None:
-            statement = statement.where(alias.date >= within.gte)
+            statement = statement.where(alias.date.between(within.gte, within.lte))
         return super().apply_hook(statement, alias)
 
 

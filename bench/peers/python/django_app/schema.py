@@ -45,9 +45,10 @@ class Visible:
     def get_queryset(cls, queryset: Any, info: Any, **_: Any) -> Any:
         viewer = viewer_of(info)
         columns = {field.attname for field in queryset.model._meta.fields}
+        client = "id" if queryset.model is models.Client else "client_id"
         queryset = queryset.filter(practice_id=viewer.practice_id)
-        if viewer.is_client and "client_id" in columns:
-            queryset = queryset.filter(client_id=viewer.client_id)
+        if viewer.is_client and client in columns:
+            queryset = queryset.filter(**{client: viewer.client_id})
         if viewer.is_client and "shared_at" in columns:
             queryset = queryset.filter(shared_at__isnull=False)
         return queryset
