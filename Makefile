@@ -97,7 +97,7 @@ bench-peers: .venv/.portal $(PEERS)/.made ## Install what the peers need (once; 
 bench-python: .venv/.test .venv/.portal $(PEERS)/.made ## Measure the billing page, the dashboard and a balance beside the peers in Python (three minutes).
 	@echo 'Measuring …'
 	@$(BIN)/python -m bench --targets by-hand,portal,idiomatic,strawchemy,django --operations billing,dashboard,tiny \
-		--connections 8 --clients 200 --parts operations $(ARGS)
+		--connections 8 --clients 60 --parts operations $(ARGS)
 
 bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
