@@ -149,17 +149,17 @@ class Executor:
         """Run work that would block the event loop."""
         return await self.planning.run(caller, work, *given)
 
-    async def answer(
+    def answer(
         self,
         request: PreparedRequest,
         given: Mapping[str, Any],
         viewer: Viewer,
         now: dt.datetime,
         read: Read,
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """Return the response to a query with these variables. `read` runs its statement."""
         context = RequestContext(viewer, now, request.variables.coerced, self.online, self.signer)
-        return await self.answer_by_statement(request, given, context, read)
+        return self.answer_by_statement(request, given, context, read)
 
     async def change(
         self,
