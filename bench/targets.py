@@ -80,13 +80,6 @@ BY_HAND = Target(
     (*UVICORN, "bench.hand_written:served", "--port"),
     packages=("asyncpg", "uvicorn"),
 )
-AT_ONCE = replace(
-    BY_HAND,
-    key="at-once",
-    name="by hand, at once",
-    command=(*UVICORN, "bench.at_once:served", "--port"),
-    packages=(),
-)
 PORTAL = Target(
     "portal",
     "portal",
@@ -121,4 +114,4 @@ POSTGRAPHILE = replace(
     sql=nodejs.FOLDER / "postgraphile.sql",
 )
 # The order in the tables.
-TARGETS = (BY_HAND, AT_ONCE, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)
+TARGETS = (BY_HAND, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)

@@ -152,7 +152,7 @@ class Executor:
         """Run work that would block the event loop."""
         return await self.planning.run(caller, work, *given)
 
-    async def answer(
+    def answer(
         self,
         request: PreparedRequest,
         given: Mapping[str, Any],
@@ -160,12 +160,12 @@ class Executor:
         now: dt.datetime,
         read: Read,
         read_plan: ReadPlan | None = None,
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """Return the response to a query with these variables. `read` runs its statement, unless
         `read_plan` has the answer of its plan.
         """
         context = RequestContext(viewer, now, request.variables.coerced, self.online, self.signer)
-        return await self.answer_by_statement(request, given, context, read, read_plan)
+        return self.answer_by_statement(request, given, context, read, read_plan)
 
     async def change(
         self,

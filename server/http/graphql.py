@@ -1,7 +1,7 @@
 """GraphQL over HTTP: the endpoint that reads a request, knows its sender, and has it answered."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.requests import Request
@@ -45,8 +45,8 @@ class Endpoint:
         self.address_hash = address_hash
         self.large_bodies = LargeBodies()
 
-    async def __call__(self, request: Request) -> Response:
-        return await answer_or_error(request, self.answer)
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        return answer_or_error(request, self.answer)
 
     async def answer(self, request: Request) -> Response:
         type_ = required_type(request)
