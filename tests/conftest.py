@@ -20,6 +20,7 @@ from tests.support.demo_snapshot import Snapshot, taken
 from tests.support.patience import patient
 from tests.support.practices import made
 from tests.support.process_pool import Nursery
+from tests.support.shared_plans import shared_plans
 from tests.support.shared_work import shared_work
 from tests.support.stripe_double import Double
 
@@ -96,7 +97,7 @@ def _patience() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _shared_work() -> Iterator[None]:
     """Let the tests' databases share work."""
-    with shared_work():
+    with shared_work(), shared_plans():
         yield
 
 
