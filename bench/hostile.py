@@ -13,12 +13,13 @@ slowness never decides it.
 import asyncio
 import datetime as dt
 import json
+import os
 import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,9 @@ INTERNAL = "500"
 MOST_MORE_S, MOST_TIMES, MOST_MB = 0.020, 3.0, 50.0
 DASHBOARDS, CLIENTS = 3, 12
 BUSY = "two busy processes"
+# Connections of the server, as docs/operations.md recommends for a database with these cores.
+CORES = os.cpu_count() or 1
+CONNECTIONS, DASHBOARD_CONNECTIONS = 2 * CORES, max(CORES // 2, 1)
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,35 @@ def main(
     kinds: Annotated[
         str, typer.Option(help=f"Kinds of callers, separated by commas: {', '.join(TWENTY)}.")
     ] = ",".join(TWENTY),
+    connections: Annotated[
+        int, typer.Option(min=1, help="DATABASE_CONNECTIONS of the server.")
+    ] = CONNECTIONS,
+    dashboards: Annotated[
+        int, typer.Option(min=1, help="DASHBOARD_CONNECTIONS of the server.")
+    ] = DASHBOARD_CONNECTIONS,
 ) -> None:
     """Measure a client's page, quiet and beside hostile callers."""
+    settings = {
+        "DATABASE_CONNECTIONS": str(connections),
+        "DASHBOARD_CONNECTIONS": str(dashboards),
+    }
     with database_server() as url:
-        found = asyncio.run(measure(url, seconds, clients, listed(kinds)))
+        found = asyncio.run(measure(url, seconds, clients, listed(kinds), settings))
     typer.echo(described(found))
     raise typer.Exit(int(any(INTERNAL in each.answers for each in found)))
 
 
 async def measure(
-    server_url: str, seconds: int, clients: int, kinds: Sequence[str]
+    server_url: str,
+    seconds: int,
+    clients: int,
+    kinds: Sequence[str],
+    settings: Mapping[str, str],
 ) -> list[Measured]:
     """Measure the page alone, beside busy processes, and beside each group of callers."""
     phases = {"quiet": [], ONE_DASHBOARD: [ONE_DASHBOARD], **{kind: [kind] for kind in kinds}}
     found = []
-    async with attacked(server_url, clients) as (server, target, page):
+    async with attacked(server_url, clients, settings) as (server, target, page):
         await phase("warm", server, target, page, (), seconds / 4)
         with busy_processes(2):
             busy = await phase(BUSY, server, target, page, (), seconds / 2)
@@ -104,7 +122,9 @@ def busy_processes(number: int) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def attacked(server_url: str, clients: int) -> AsyncIterator[tuple[Server, Target, Asked]]:
+async def attacked(
+    server_url: str, clients: int, settings: Mapping[str, str]
+) -> AsyncIterator[tuple[Server, Target, Asked]]:
     """Serve two practices; yield the server, the target of the callers, and the page of another
     client.
     """
@@ -116,7 +136,9 @@ async def attacked(server_url: str, clients: int) -> AsyncIterator[tuple[Server,
         _, process = await prepared(url, [PORTAL])
         with tempfile.TemporaryDirectory() as folder:
             own = {"DATABASE_URL": url, "TOKEN_KEY": key}
-            with running(PORTAL, Path(folder), {**environment, **own}, process) as server:
+            with running(
+                PORTAL, Path(folder), {**environment, **settings, **own}, process
+            ) as server:
                 target.port = server.port
                 yield server, target, page
 

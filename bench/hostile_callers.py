@@ -1,8 +1,9 @@
 """Hostile callers, each of which repeats an action until its task is canceled.
 
-They run in a process of their own with the lowest priority, so that the measurement shows the work
-that they cause, and not their own. `python -m bench.hostile_callers` reads the target and the
-groups from its standard input, and prints the count of each status.
+They run in a process of their own that gets only the processor time which the server and the
+database leave over, so that the measurement shows the work that they cause, and not their own.
+`python -m bench.hostile_callers` reads the target and the groups from its standard input, and
+prints the count of each status.
 """
 
 import asyncio
@@ -22,7 +23,6 @@ from bench import hostile_connections
 from tests.security.fuzz.strangers import SHAPES
 
 HOST = "127.0.0.1"
-NICENESS = 10
 # Seconds before a caller hangs up, and after a refusal.
 PATIENCE_S, BREATH_S = 0.05, 0.01
 # Seconds for which a table is locked, and then free.
@@ -193,7 +193,7 @@ async def run(caller: Caller, target: Target) -> None:
 
 
 def main() -> None:
-    os.nice(NICENESS)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     given = json.load(sys.stdin)
     target = Target(**given["target"])
     asyncio.run(attack(target, given["names"], given["seconds"]))

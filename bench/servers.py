@@ -43,6 +43,8 @@ ENVIRONMENT = {
         if name.lower() not in Settings.model_fields
     },
     "DATABASE_CONNECTIONS": str(CONNECTIONS),
+    # The requests are the same over and over: kept answers are measured by themselves.
+    "ANSWER_CACHE_MB": "0",
     **LIFTED,
 }
 # The number of clients who send requests.
@@ -140,7 +142,7 @@ def running(
         process = subprocess.Popen(
             target.started_by(port),
             cwd=PROJECT,
-            env={**environment, **own},
+            env={**environment, **own, **target.settings},
             stdout=out,
             stderr=subprocess.STDOUT,
         )

@@ -5,7 +5,7 @@ commands.
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from graphql import parse, print_ast
@@ -30,7 +30,8 @@ class Target:
     `command`: the arguments of Python, or of Node if `on_node`, before the port. `documents`: its
     own queries, if they differ. `sql`: objects that its database needs in addition to the practice.
     `packages`: the packages whose versions are listed. `is_portal`: it confines itself to the
-    practice whose rows it reads; all others read as the role that owns the tables.
+    practice whose rows it reads; all others read as the role that owns the tables. `settings`:
+    its own environment.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Target:
     sql: Path | None = None
     packages: Sequence[str] = ()
     is_portal: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         """Return the reason why the server cannot be started, or None."""
@@ -91,6 +93,13 @@ PORTAL = Target(
     ("-m", "server", "serve", "--no-access-log", "--port"),
     packages=("strawberry-graphql", "starlette", "sqlalchemy"),
     is_portal=True,
+)
+UNCHANGED = replace(
+    PORTAL,
+    key="unchanged",
+    name="portal, unchanged data",
+    settings={"ANSWER_CACHE_MB": "32"},
+    packages=(),
 )
 UNRECORDED = Target(
     "unrecorded",

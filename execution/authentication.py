@@ -18,11 +18,12 @@ from sqlalchemy.types import TypeEngine
 
 from billing.practices import check_zone
 from execution.bounded_queue import BoundedQueue
+from identity.data_versions import versions_of
 from identity.token_keys import TokenKeys
 from identity.token_usage import TokenUsage
 from identity.tokens import IDLE, has_address, is_valid_token, is_well_formed
 from identity.viewer import Viewer
-from models import ContactRight, Practice, Scope, Token, ViewerKind
+from models import ContactRight, DataScope, Practice, Scope, Token, ViewerKind
 from models.database import SERVER, Reads, Statement, TransientError
 from models.literals import constant
 from models.request_facts import note_viewer
@@ -68,6 +69,7 @@ class Authenticator:
         self.reads, self.keys, self.uses = reads, keys, token_usage
         self.by_hash = statement_by_hash(reads.dialect, len(keys.each))
         self.by_id, self.again = token_statements(reads.dialect)
+        self.versioned = version_statements(reads.dialect)
         self.last: FairCache[bytes, CachedSession] = FairCache(REMEMBERED)
         # Limits look-ups of invalid tokens, which anybody can send.
         self.unknown = BoundedQueue(
@@ -110,10 +112,44 @@ class Authenticator:
         plan = self.again[session.viewer.kind]
         look_up = plan.sql, self.values(plan, [session.name], now)
         row = await self.reads.row_and_value(look_up, asked, session.viewer.caller)
-        if row is None or row[:-1] != session.row:
+        return self.checked(session, row, now)[0]
+
+    async def versions(
+        self, session: CachedSession, scope: DataScope, now: dt.datetime
+    ) -> str | None:
+        """Return the versions of the viewer's data, looked up together with the token.
+
+        Raise ViewerChanged as `authenticate_with` does.
+        """
+        plan = self.versioned[session.viewer.kind, scope]
+        values = self.values(plan, [session.name], now)
+        row = await self.reads.row(plan.sql, values, session.viewer.caller)
+        (versions,) = self.checked(session, row, now)
+        return None if versions is None else str(versions)
+
+    async def read_with_versions(
+        self, session: CachedSession, scope: DataScope, asked: Statement, now: dt.datetime
+    ) -> tuple[str | None, Any]:
+        """Return the versions of the viewer's data and the result of a statement, both as of one
+        moment.
+
+        Raise ViewerChanged as `authenticate_with` does.
+        """
+        plan = self.versioned[session.viewer.kind, scope]
+        look_up = plan.sql, self.values(plan, [session.name], now)
+        row = await self.reads.row_and_value(look_up, asked, session.viewer.caller)
+        versions, value = self.checked(session, row, now)
+        return versions, value
+
+    def checked(
+        self, session: CachedSession, row: Sequence[Any] | None, now: dt.datetime
+    ) -> Sequence[Any]:
+        """Return the columns that follow the viewer's in a row. Record the use of the token."""
+        known = len(session.row)
+        if row is None or row[:known] != session.row:
             raise ViewerChanged("the viewer of the token has changed")
         self.viewer_in_row(session.row, now)
-        return row[-1]
+        return row[known:]
 
     async def by_token_id(self, token_id: str, now: dt.datetime) -> Viewer | None:
         """Return the bearer of the token with this id, while the token is valid."""
@@ -166,12 +202,33 @@ def statement_by_hash(dialect: Dialect, key_count: int) -> Plan:
     return compile_plan(token_statement("hash", names, with_hash=True), dialect)
 
 
+@cache
+def version_statements(dialect: Dialect) -> Mapping[tuple[ViewerKind, DataScope], Plan]:
+    """Return the statements that find a token by its stored hash, with the versions of data.
+
+    Their last column has the versions that the viewer's answers depend on, or NULL if the data has
+    none yet.
+    """
+    return {
+        (kind, scope): compile_plan(
+            token_statement("hash", [name_at(0, Text())], kind, scope=scope), dialect
+        )
+        for kind in ViewerKind
+        for scope in DataScope
+    }
+
+
 def name_at(index: int, type_: TypeEngine[str]) -> Any:
     return bind(from_token(lambda presented: presented.names[index]), type_)
 
 
 def token_statement(
-    column: str, names: Sequence[Any], kind: ViewerKind | None = None, *, with_hash: bool = False
+    column: str,
+    names: Sequence[Any],
+    kind: ViewerKind | None = None,
+    *,
+    with_hash: bool = False,
+    scope: DataScope | None = None,
 ) -> Select[Any]:
     """Return the statement that finds a valid token, for one kind of viewer if given."""
     now = bind(from_token(lambda presented: presented.now), Instant())
@@ -191,6 +248,7 @@ def token_statement(
             token.c.expires_at,
             token.c.is_sign_in,
             token.c.email,
+            *([versions_of(token, kind, scope)] if kind and scope else []),
         )
         .join_from(token, practice, practice.c.id == token.c.practice_id)
         .where(

@@ -14,6 +14,7 @@ from graphql.execution.values import VariableValues
 from billing.documents.links import Signer
 from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
+from execution.answer_cache import answer_bytes
 from execution.planning_thread import SHARE, PlanningThread
 from execution.prepared_operation import PreparedRequest
 from identity.viewer import Viewer
@@ -39,11 +40,11 @@ from planner.deferred import (
 )
 from planner.emitter import Outcomes, emit
 from planner.fallback_executor import Answer, error_answer
-from planner.json_text import NULL_VIOLATION
 from planner.operation import Errors, Operation, graphql_error, with_code
 from planner.plan import ExecutedPlan, Plan, compile_plan
 from planner.selection import Selection, fragments_of
 from planner.tree import OperationPlan
+from resolvers.data_scope import data_scope
 from resolvers.days import TODAY
 from resolvers.ids import id_prefix
 from resolvers.mutations.field import check_together
@@ -54,6 +55,8 @@ from resolvers.visibility import Visibility
 V = TypeVar("V")
 # Runs a statement, and returns its value.
 Read = Callable[[Statement], Awaitable[Any]]
+# Returns the bytes of a plan's answer, given its parameters; None where a null must not be.
+ReadPlan = Callable[[Plan, Sequence[Any]], Awaitable[bytes | None]]
 
 # Characters of SQL: about a thousand pages, or a hundred of the widest statements.
 PLANS = 2**24
@@ -156,10 +159,13 @@ class Executor:
         viewer: Viewer,
         now: dt.datetime,
         read: Read,
+        read_plan: ReadPlan | None = None,
     ) -> Answer:
-        """Return the response to a query with these variables. `read` runs its statement."""
+        """Return the response to a query with these variables. `read` runs its statement, unless
+        `read_plan` has the answer of its plan.
+        """
         context = RequestContext(viewer, now, request.variables.coerced, self.online, self.signer)
-        return await self.answer_by_statement(request, given, context, read)
+        return await self.answer_by_statement(request, given, context, read, read_plan)
 
     async def change(
         self,
@@ -197,14 +203,20 @@ class Executor:
         given: Mapping[str, Any],
         context: RequestContext,
         read: Read,
+        read_plan: ReadPlan | None = None,
     ) -> Answer:
         """Return the value of one statement, or the result of the reference executor."""
         operation, variables = request.prepared.operation, request.variables
         try:
             bound_plan = await self.bind_plan(operation, variables, context, request.plan)
-            text = await read((bound_plan[0].sql, bound_plan[1])) if bound_plan else None
-            if bound_plan and text is not None and NULL_VIOLATION not in text:
-                return Answer(text.encode(), True, ExecutedPlan(bound_plan[0], variables.coerced))
+            if bound_plan:
+                plan, values = bound_plan
+                if read_plan is None:
+                    body = answer_bytes(await read((plan.sql, values)))
+                else:
+                    body = await read_plan(plan, values)
+                if body is not None:
+                    return Answer(body, True, ExecutedPlan(plan, variables.coerced))
             return await self.answer_exactly(operation, variables, given, context, read)
         except (StatementTooDeep, RecursionError):
             return error_answer(
@@ -308,8 +320,10 @@ class Executor:
     ) -> Plan | None:
         try:
             tree = plan_tree(self.schema, operation, variable_values)
-            emitted = emit(tree, self.visibility(viewer), outcomes=outcomes)
-            return compile_plan(emitted.statement, self.reads.dialect, emitted.unread)
+            visible = self.visibility(viewer)
+            emitted = emit(tree, visible, outcomes=outcomes)
+            plan = compile_plan(emitted.statement, self.reads.dialect, emitted.unread)
+            return replace(plan, scope=data_scope(visible, plan.sql))
         except (Unplannable, FieldError):
             return None
 

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -16,6 +17,7 @@ from billing.payments.status import SANDBOX, Online
 from execution.anonymous import PLANS as STRANGERS_PLANS
 from execution.anonymous import SHARE as STRANGERS_SHARE
 from execution.anonymous import AnonymousRequests
+from execution.answer_cache import AnswerCache
 from execution.authentication import ViewerChanged
 from execution.cost_report import with_cost
 from execution.executor import Executor
@@ -98,6 +100,7 @@ class GraphQLService:
         online: Online = SANDBOX,
         sign_in: SignInServices | None = None,
         read_audit: ReadAuditLog | None = None,
+        answer_cache_bytes: int = 0,
     ) -> None:
         self.schema = schema
         self.payment_context, self.sign_in, self.read_audit = payment_context, sign_in, read_audit
@@ -112,6 +115,7 @@ class GraphQLService:
         )
         self.row_costs = RowCosts(reads)
         self.requests = RequestCache()
+        self.answers = AnswerCache(answer_cache_bytes)
 
     async def answer(
         self,
@@ -191,7 +195,14 @@ class GraphQLService:
         """Return the response to a viewer's query."""
         viewer = sender.viewer
         with request.reading():
-            answer = await self.executor.answer(ready, request.variables, viewer, now, sender.read)
+            answer = await self.executor.answer(
+                ready,
+                request.variables,
+                viewer,
+                now,
+                sender.read,
+                partial(self.answers.read, sender=sender),
+            )
             await sender.verify()
         if self.read_audit and ready.reads and answer.has_data:
             await self.read_audit.read(viewer, ready.reads, answer.body, address_hash, now)

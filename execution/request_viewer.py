@@ -7,11 +7,15 @@ verified, and the rights that it was prepared for are those of the verified view
 """
 
 import datetime as dt
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from execution.authentication import Authenticator, CachedSession, ViewerChanged
 from identity.viewer import Viewer
+from models import DataScope
 from models.database import Reads, Statement
+
+T = TypeVar("T")
 
 
 class UnknownToken(Exception):
@@ -31,6 +35,19 @@ class RequestViewer:
         """Return the value of a statement for the verified viewer, or raise ViewerChanged."""
         sql, values = statement
         return await self.reads.value(sql, values, self.viewer.caller)
+
+    async def versions(self, scope: DataScope) -> str | None:
+        """Return the versions of a part of the viewer's data; None if it has none.
+
+        A viewer without a token has none. Raise ViewerChanged as `read` does.
+        """
+        return None
+
+    async def read_with_versions(
+        self, statement: Statement, scope: DataScope
+    ) -> tuple[str | None, Any]:
+        """Return the versions and the value of a statement, both as of one moment."""
+        return None, await self.read(statement)
 
 
 class TokenViewer(RequestViewer):
@@ -71,8 +88,24 @@ class TokenViewer(RequestViewer):
             raise ViewerChanged("the viewer of the token has changed")
 
     async def read(self, statement: Statement) -> Any:
+        return await self.verified_by(
+            self.authenticator.authenticate_with(self.session, statement, self.now)
+        )
+
+    async def versions(self, scope: DataScope) -> str | None:
+        return await self.verified_by(self.authenticator.versions(self.session, scope, self.now))
+
+    async def read_with_versions(
+        self, statement: Statement, scope: DataScope
+    ) -> tuple[str | None, Any]:
+        return await self.verified_by(
+            self.authenticator.read_with_versions(self.session, scope, statement, self.now)
+        )
+
+    async def verified_by(self, reading: Awaitable[T]) -> T:
+        """Return the result of a read that verifies the viewer."""
         try:
-            value = await self.authenticator.authenticate_with(self.session, statement, self.now)
+            value = await reading
         except ViewerChanged:
             await self.look_up()
             raise

@@ -5,6 +5,7 @@ from models.card_setup import CardSetup, Detachment
 from models.chain import ChainedTable, ChainLink, ChainRoot, ErasedValue
 from models.client import Client, ClientNamePart, Contact, ContactRight, Relation
 from models.counter import DocumentCounter, DocumentKind
+from models.data_version import DataScope, DataVersion
 from models.document_schedule import DocumentSchedule
 from models.external_reference import ExternalReference
 from models.invoice import Invoice, InvoiceLine
@@ -69,6 +70,8 @@ __all__ = [
     "Clinician",
     "Contact",
     "ContactRight",
+    "DataScope",
+    "DataVersion",
     "DeclineReason",
     "Detachment",
     "Dispute",

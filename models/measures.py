@@ -54,7 +54,7 @@ STATEMENT_SECONDS = DurationMeasure(
 )
 CACHE_LOOKUPS = CountMeasure(
     "portal_cache_lookups",
-    "Look-ups in the caches of plans and of prepared requests.",
+    "Look-ups in the caches of plans, of prepared requests and of answers.",
     ("cache", "result"),
 )
 MUTATIONS = CountMeasure(

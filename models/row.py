@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from models import append_only, row_security
+from models import append_only, row_security, version_triggers
 from models.checks import Word, column_checks
 
 # Text of 36 characters on SQLite, so that an id reads the same in both databases.
@@ -88,7 +88,7 @@ class Row(DeclarativeBase):
     """A row of a table.
 
     Each column has the checks of its type, and each table of a practice's rows has its policy. An
-    append-only table has its triggers.
+    append-only table has its triggers, and so has a table with versions.
     """
 
     metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
@@ -110,11 +110,17 @@ class Row(DeclarativeBase):
             event.listen(table, "after_create", made)
         if append_only.is_append_only(table):
             event.listen(table, "after_create", protect)
+        event.listen(table, "after_create", renew_versions_on_changes)
 
 
 def protect(table: Table, conn: Connection, **_: Any) -> None:
     """Protect an append-only table that was created."""
     append_only.protect(conn, table.name)
+
+
+def renew_versions_on_changes(table: Table, conn: Connection, **_: Any) -> None:
+    """Have changes of a table that was created renew the versions of data."""
+    version_triggers.renew_on_changes(conn, table.name)
 
 
 def written(row: type[Row]) -> dict[str, Column[Any]]:

@@ -1,7 +1,7 @@
 """A compiled statement: its text and the sources of its parameters."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, Select
@@ -15,11 +15,15 @@ class Plan:
     """A statement, and for each parameter the value and the driver's conversion.
 
     `checks` are values without a parameter. They are read because reading may raise a Refusal.
+    `scope` is the caller's own: the part of the data that the statement's result depends on. Plans
+    with the same `identity` are of the same statement.
     """
 
     sql: str
     slots: tuple[tuple[Any, Callable[[Any], Any] | None], ...]
     checks: tuple[Deferred[Any], ...] = ()
+    scope: Any = field(default=None, compare=False)
+    identity: object = field(default_factory=object, compare=False, repr=False)
 
     def values(self, request: object) -> list[Any]:
         """Return the parameters' values. `request` is the object that the values are read from."""
@@ -39,7 +43,8 @@ class Plan:
             else (value, process)
             for value, process in self.slots
         )
-        return Plan(self.sql, slots, tuple(each for each in self.checks if not is_settled(each)))
+        checks = tuple(each for each in self.checks if not is_settled(each))
+        return replace(self, slots=slots, checks=checks)
 
 
 def compile_plan(

@@ -7,6 +7,7 @@ and joins between them compare ids only: comparing practices again would cost a 
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -32,6 +33,7 @@ from models import (
     Clinician,
     Contact,
     ContactRight,
+    DataScope,
     Dispute,
     Invoice,
     InvoiceLine,
@@ -80,7 +82,21 @@ class PolicyColumns:
 
 
 Restricted = TableAlias[PolicyColumns]
+# The condition for the rows of a table that a viewer may read.
 Predicate = Callable[["Visibility", Restricted], ColumnElement[bool]]
+
+
+@dataclass(frozen=True)
+class OfViewer:
+    """A predicate for rows of the viewer, of the viewer's clients, or of all people alike.
+
+    A person's statement with another predicate depends on the data of the whole practice.
+    """
+
+    predicate: Predicate
+
+    def __call__(self, visible: "Visibility", table: Restricted) -> ColumnElement[bool]:
+        return self.predicate(visible, table)
 
 
 class Visibility:
@@ -110,6 +126,8 @@ class Visibility:
         self.email = bind(from_request(lambda request: request.viewer.email), Text())
         self.taken = Counter[type[Row]]()
         self.predicates: dict[FromClause, Predicate] = {}
+        # Whether a person's statement has no other rows than those of OfViewer.
+        self.is_of_viewer = not kind.is_program
         self.applied: set[FromClause] = set()
 
     def __call__(self, model: type[M]) -> TableAlias[M]:
@@ -139,6 +157,7 @@ class Visibility:
     def register(self, model: type[M], predicate: Predicate) -> TableAlias[M]:
         table = self.alias(model)
         self.predicates[table] = predicate
+        self.is_of_viewer &= isinstance(predicate, OfViewer)
         return table
 
     def alias(self, model: type[M]) -> TableAlias[M]:
@@ -172,6 +191,16 @@ class Visibility:
         """Return a subquery computed per row. `rarely_read`: only few rows need its values."""
         return LateralSubquery(find, lateral=self.lateral and not rarely_read, always=always, on=on)
 
+    @property
+    def scope(self) -> DataScope | None:
+        """Return the part of the data that the statement depends on, or None if it has no version.
+
+        A person's own tokens have none.
+        """
+        if Token in self.taken and not self.kind.is_program:
+            return None
+        return DataScope.VIEWER if self.is_of_viewer else DataScope.PRACTICE
+
     def check(self, statement: AnySelect) -> None:
         """Raise AssertionError if a statement reads a table without its predicate, a bug in a
         source. Tables of a source that refused its arguments are not in the statement.
@@ -198,8 +227,15 @@ def in_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     return and_(table.c.practice_id == visible.practice_id)
 
 
+@OfViewer
 def own_practice(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     return and_(table.c.id == visible.practice_id)
+
+
+@OfViewer
+def part_of_visible_row(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
+    """Select rows that are read with the visible row of a client that they are a part of."""
+    return in_practice(visible, table)
 
 
 def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Predicate:
@@ -219,7 +255,7 @@ def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Pre
             return and_(condition, client_id == visible.subject_id)
         return and_(client_id.in_(clients_of_contact(visible, for_documents)), condition)
 
-    return seen
+    return OfViewer(seen)
 
 
 def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
@@ -230,12 +266,14 @@ def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
     return select(right.c.client_id).where(enough, valid_rights(visible, right))
 
 
+@OfViewer
 def valid_rights(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select the rights of a contact, the viewer, that have not ended."""
     is_valid = or_(table.c.until.is_(None), table.c.until >= visible.day)
     return and_(in_practice(visible, table), table.c.contact_id == visible.subject_id, is_valid)
 
 
+@OfViewer
 def shared_documents(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select documents. Clients and contacts only see documents that the practice has shared."""
     seen = client_rows("client_id", for_documents=True)(visible, table)
@@ -251,7 +289,7 @@ def own_row(kind: ViewerKind) -> Predicate:
         assert visible.kind is kind
         return and_(in_practice(visible, table), table.c.id == visible.subject_id)
 
-    return seen
+    return OfViewer(seen)
 
 
 def same_address(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
@@ -275,8 +313,8 @@ def own_sign_ins_and_tokens(visible: Visibility, table: Restricted) -> ColumnEle
 VISIBLE: dict[type[Row], Predicate] = {
     Practice: own_practice,
     PracticeVersion: in_practice,
-    Clinician: in_practice,
-    Letterhead: in_practice,
+    Clinician: OfViewer(in_practice),
+    Letterhead: OfViewer(in_practice),
     Client: client_rows("id", for_documents=False),
     Contact: own_row(ViewerKind.CONTACT),
     ContactRight: valid_rights,
@@ -288,12 +326,12 @@ VISIBLE: dict[type[Row], Predicate] = {
     Receipt: client_rows("client_id", for_documents=True),
     AccessEntry: client_rows("client_id", for_documents=True),
     Invoice: shared_documents,
-    InvoiceLine: in_practice,
+    InvoiceLine: part_of_visible_row,
     Statement: shared_documents,
-    StatementLine: in_practice,
+    StatementLine: part_of_visible_row,
     Superbill: shared_documents,
-    SuperbillLine: in_practice,
-    SuperbillDiagnosis: in_practice,
+    SuperbillLine: part_of_visible_row,
+    SuperbillDiagnosis: part_of_visible_row,
 }
 
 # Rows that may be summed for a visible client.
@@ -304,6 +342,6 @@ IN_TOTALS: dict[type[Row], Predicate] = {
     Payment: client_rows("client_id", for_documents=False),
     Dispute: client_rows("client_id", for_documents=False),
     Invoice: client_rows("client_id", for_documents=False),
-    InvoiceLine: in_practice,
+    InvoiceLine: part_of_visible_row,
     ClientNamePart: in_practice,
 }

@@ -132,6 +132,7 @@ def app(
         online=online(settings),
         sign_in=(sign_in_context, authenticator.viewer, authenticator.by_token_id),
         read_audit=read_audit,
+        answer_cache_bytes=settings.answer_cache_mb * 2**20,
     )
     endpoint = Endpoint(service, authenticator, now, address_hash(keys.newest))
     printer = Printer(payment_context.engine, now, settings.font_paths, settings.field_keys)

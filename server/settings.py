@@ -60,6 +60,13 @@ class Settings(DatabaseSettings, HttpSettings):
         description="Seconds that a stopping process gives its requests in progress before it"
         " ends.",
     )
+    answer_cache_mb: int = Field(
+        default=32,
+        ge=0,
+        le=100_000,
+        description="Megabytes for answers that are kept while their data is unchanged, in each"
+        " process; `0` keeps none (`docs/architecture.md`).",
+    )
     retention_years: int = Field(
         default=7,
         ge=0,

@@ -112,7 +112,7 @@ KEPT: Mapping[str, str] = {
 }
 # The tables of the practice itself, its therapists and its installation.
 OF_PRACTICE = (
-    "practice clinician letterhead logo past_import practice_version document_schedule"
+    "practice clinician letterhead logo past_import practice_version data_version document_schedule"
     " event_endpoint"
     " installation recovery"
 ).split()

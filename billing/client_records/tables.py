@@ -21,6 +21,7 @@ from models import (
     Clinician,
     Contact,
     ContactRight,
+    DataVersion,
     Detachment,
     Dispute,
     DocumentCounter,
@@ -201,6 +202,7 @@ LEFT_OUT: Mapping[type[Row], str] = {
     StripeEvent: "It names an object at Stripe, and what came of it is in other tables.",
     UnadoptedPayment: "Its client is not in the database.",
     OutboxEvent: "It names a row that changed, and the row is in the record.",
+    DataVersion: "It tells that some row has changed, and nothing about it.",
     ChainRoot: "It is one hash over all clients of the practice.",
     **dict.fromkeys(
         (

@@ -1,4 +1,4 @@
-"""Addresses of documents: each is for one document and one viewer, for ten minutes.
+"""Addresses of documents: each is for one document and one viewer, for nine to ten minutes.
 
 An address contains no credential. A key is derived for the viewer and the time of expiry. The
 database signs each link with that key alone, in the statement that writes the page: the signature
@@ -16,6 +16,7 @@ from functools import cached_property
 
 from models import DocumentKind
 
+# The longest time; a minute less at the least, so that pages of the same minute are the same.
 LASTS = dt.timedelta(minutes=10)
 # The prefixes of document ids.
 PREFIXES = {
@@ -93,7 +94,9 @@ class Signer:
     older: Sequence[str] = ()
 
     def links(self, viewer_id: str, now: dt.datetime) -> Links:
-        return Links(self.base, self.secret, viewer_id, now.replace(microsecond=0) + LASTS)
+        """Return the viewer's links, which are the same within a minute."""
+        begun = now.replace(second=0, microsecond=0)
+        return Links(self.base, self.secret, viewer_id, begun + LASTS)
 
     def read(self, address: str, now: dt.datetime) -> LinkTarget | None:
         """Return the link of an address, from the document's id on, or None if the address is

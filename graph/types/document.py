@@ -31,7 +31,7 @@ class DocumentLink:
     )
     expires_at: dt.datetime = field(
         Value[DocumentRow](lambda link: link.expires_at),
-        description="When both URLs expire: ten minutes after this response.",
+        description="When both URLs expire: nine to ten minutes after this response.",
     )
     file_name: str = field(
         Value[DocumentRow](lambda link: link.file_name),

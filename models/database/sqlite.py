@@ -45,8 +45,14 @@ class Reader:
         return time.monotonic() > self.deadline
 
     def fetch_beside(self, first: Statement, second: Statement) -> Row:
-        row = self.fetch(*first)
-        return row and (*row, *(self.fetch(*second) or (None,)))
+        """Return a row with the value of another statement, both of one snapshot."""
+        self.fetch("BEGIN", ())
+        try:
+            row = self.fetch(*first)
+            return row and (*row, *(self.fetch(*second) or (None,)))
+        finally:
+            assert self.connection is not None
+            self.connection.rollback()
 
     def fetch(self, sql: str, values: Sequence[Any]) -> Row:
         try:

@@ -31,7 +31,10 @@ class RebuildingSqlite(SQLiteImpl):
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Rename, and make what the table of this name had."""
+        # Otherwise SQLite refuses while triggers of other tables name the table that was dropped.
+        self.bound.exec_driver_sql("PRAGMA legacy_alter_table=ON")
         super().rename_table(old_table_name, new_table_name, schema)
+        self.bound.exec_driver_sql("PRAGMA legacy_alter_table=OFF")
         dropped: dict[str, list[str]] = self.__dict__.setdefault("dropped", {})
         for statement in dropped.pop(str(new_table_name), []):
             self.bound.exec_driver_sql(statement)

@@ -19,6 +19,7 @@ from planner.fallback_executor import Answer
 from server.http import bodies
 from server.http.bodies import MAX_BODY, STRANGERS_BODY, BodyRefused, LargeBodies, RequestBody
 from server.http.disconnects import CancelledOnDisconnect
+from server.http.entity_tags import entity_tag, is_known, not_modified
 from server.http.errors import HTTPError, answer_or_error, body_error, unauthenticated_error
 from server.http.graphql_requests import (
     check_content_type,
@@ -62,6 +63,10 @@ class Endpoint:
             # The older media type has the status 200 for it.
             note_code(str((answer.errors[0].extensions or {}).get("code", "REFUSED")))
         response = GraphQLResponse(answer, type_)
+        if tag := entity_tag(answer, request):
+            response.raw_headers.append((b"etag", tag.encode()))
+            if is_known(tag, request):
+                return not_modified(response)
         if is_compressed(answer, request):
             await response.compress(answer.body)
         return response

@@ -21,7 +21,7 @@ API = re.compile(
 )
 METHODS = ("GET", "POST")
 # The response headers that a page may read.
-EXPOSED = ("Content-Disposition", "Retry-After", "WWW-Authenticate", "X-Request-Id")
+EXPOSED = ("Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 PAGE_METHODS = ("GET", "HEAD")
 REMEMBERED_S = 86_400
 VARY = (b"vary", b"Origin")

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import select, update
 
 from identity.tokens import new_secret
-from models import Token
+from models import Client, Token
 from tests.support.portal import Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 ORIGIN = "https://portal.example"
 NAME = "query Name($with: Boolean = true) { client { name @include(if: $with) } }"
-ANSWER = {"data": {"client": {"name": "Ana Prieto"}}}
+NAMED = "Ana Prieto"
+ANSWER = {"data": {"client": {"name": NAMED}}}
 SIGN_OUT = "mutation Out { signOut { __typename } }"
 LONG = "{ client { " + " ".join(f"a{number}: name" for number in range(100)) + " } }"
 
@@ -137,6 +138,61 @@ async def test_other_websites_may_read_queries_but_not_the_page(portal: Portal) 
         page = await get(portal, token, {**from_website, "accept": "text/html"}, **given)
         assert page.headers["content-type"].startswith("text/html")
         assert allowed not in page.headers
+
+
+# -- unchanged answers -----------------------------------------------------------------------------
+
+
+async def test_answer_that_the_sender_has_is_not_sent_again(portal: Portal) -> None:
+    token = await portal.token()
+    first = await get(portal, token, query=NAME)
+    tag = first.headers["etag"]
+    assert tag.startswith('W/"')
+    packed = await get(portal, token, {"accept-encoding": "gzip"}, query=LONG)
+    known = {"if-none-match": f'"other", {packed.headers["etag"]}'}
+    for query, headers in ((NAME, {"if-none-match": tag}), (LONG, known)):
+        response = await get(portal, token, headers, query=query)
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["vary"] == first.headers["vary"]
+        assert "content-type" not in response.headers
+    for headers in ({"if-none-match": '"other"'}, {"if-none-match": packed.headers["etag"]}):
+        response = await get(portal, token, headers, query=NAME)
+        assert (response.status_code, response.json()) == (200, ANSWER)
+
+
+async def test_tag_of_an_answer_is_of_the_answer_and_its_sender(portal: Portal) -> None:
+    token, other = await portal.token(), await portal.token()
+    tags = [(await get(portal, one, query=NAME)).headers["etag"] for one in (token, token, other)]
+    assert tags[0] == tags[1] != tags[2]
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Client).where(Client.name == NAMED).values(name="Ana Ortiz"))
+    try:
+        changed = await get(portal, token, {"if-none-match": tags[0]}, query=NAME)
+        assert changed.json()["data"] == {"client": {"name": "Ana Ortiz"}}
+    finally:
+        async with portal.engine.begin() as conn:
+            await conn.execute(update(Client).where(Client.name == "Ana Ortiz").values(name=NAMED))
+
+
+async def test_known_answer_is_refused_without_a_valid_token(portal: Portal) -> None:
+    token = await portal.token()
+    tag = (await get(portal, token, query=NAME)).headers["etag"]
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(Token).values(revoked_at=portal.clock()))
+    response = await get(portal, token, {"if-none-match": tag}, query=NAME)
+    assert response.status_code == 401
+
+
+async def test_refusals_and_answers_by_post_have_no_tag(portal: Portal) -> None:
+    token = await portal.token()
+    answers = [
+        await post(portal, token, {"query": NAME}, **{"if-none-match": "*"}),
+        await get(portal, token, {"if-none-match": "*"}, query="{ nothing }"),
+        await get(portal, None, {"if-none-match": "*"}, query="{ __typename }"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert not any("etag" in answer.headers for answer in answers)
 
 
 # -- compression -----------------------------------------------------------------------------------

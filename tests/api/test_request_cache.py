@@ -389,7 +389,7 @@ async def test_statement_timeout_of_a_known_request_gets_503(
     async def late(*_: Any) -> None:
         raise StatementTimeout
 
-    monkeypatch.setattr("execution.authentication.Authenticator.authenticate_with", late)
+    monkeypatch.setattr("execution.authentication.Authenticator.versions", late)
     response = await sent(portal, token, origin=ORIGIN)
     assert response.status_code == 503
     assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -405,7 +405,7 @@ async def test_statement_too_deep_is_refused_after_the_token_is_looked_up(
     async def too_deep(*_: Any) -> None:
         raise StatementTooDeep
 
-    monkeypatch.setattr("execution.authentication.Authenticator.authenticate_with", too_deep)
+    monkeypatch.setattr("execution.authentication.Authenticator.versions", too_deep)
     (error,) = (await sent(portal, token)).json()["errors"]
     assert error["extensions"]["code"] == "TOO_DEEP"
     await change(portal, update(Token).values(revoked_at=portal.clock()))

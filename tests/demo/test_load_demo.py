@@ -48,9 +48,10 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 PROJECT = Path(__file__).parents[2]
 # Tables that neither has rows of.
 EMPTY = frozenset(
-    """access_entry card_setup chain_root detachment dispute document_schedule erased_value
-    event_endpoint external_reference installation logo outbox_event past_import practice_version
-    printed_document recovery refund sign_in_limit sign_in_link sign_in_request stripe_event token
+    """access_entry card_setup chain_root data_version detachment dispute document_schedule
+    erased_value event_endpoint external_reference installation logo outbox_event past_import
+    practice_version printed_document recovery refund sign_in_limit sign_in_link
+    sign_in_request stripe_event token
     unadopted_payment""".split()
 )
 

@@ -11,7 +11,7 @@ SECONDS, CLIENTS = 5, 200
 @pytest.mark.faults
 async def test_neighbour_is_answered_while_callers_are_hostile(postgres_url: str) -> None:
     # The measurement itself fails if the neighbour gets another response than the page.
-    phases = await hostile.measure(postgres_url, SECONDS, CLIENTS, TWENTY)
+    phases = await hostile.measure(postgres_url, SECONDS, CLIENTS, TWENTY, {})
     quiet = phases[0]
     answers = {phase.name: phase.answers for phase in phases}
     assert min(len(phase.took) for phase in phases) > SECONDS

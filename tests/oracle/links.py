@@ -26,7 +26,7 @@ class DocumentLink(Shown):
     @property
     def expires_at(self) -> dt.datetime:
         now: dt.datetime = self.world.now
-        return now.replace(microsecond=0) + dt.timedelta(seconds=600)
+        return now.replace(second=0, microsecond=0) + dt.timedelta(seconds=600)
 
     def address(self, way: str) -> str:
         expires = str(int(self.expires_at.timestamp()))

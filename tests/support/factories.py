@@ -29,6 +29,7 @@ from models import (
     Clinician,
     Contact,
     ContactRight,
+    DataVersion,
     DeclineReason,
     Detachment,
     Dispute,
@@ -235,6 +236,7 @@ def referred(link: ForeignKeyConstraint) -> str:
 # Tables with one default row per practice.
 ONE_A_PRACTICE = (
     ChainRoot,
+    DataVersion,
     DocumentCounter,
     DocumentSchedule,
     ExternalReference,
@@ -259,6 +261,7 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
     Contact: {"name": "Robin Appleseed"},
     ContactRight: {"relation": "PARTNER", "sees_documents": True, "can_pay": False},
     PracticeVersion: {"version": 1},
+    DataVersion: {"part": str(uuid.UUID(int=1)), "version": str(uuid.UUID(int=1))},
     Recovery: {
         "restored_from": "1/1/1",
         "restored_to": "1/2/1",

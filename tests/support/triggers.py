@@ -25,6 +25,13 @@ async def drop_triggers(conn: AsyncConnection, *tables: str) -> None:
         await conn.execute(text(f"DROP TRIGGER {table}_transitions{of_table}"))
 
 
+async def fire_deferred(conn: AsyncConnection) -> None:
+    """Fire the triggers of PostgreSQL that wait for the end of the transaction."""
+    if conn.dialect.name == "postgresql":
+        await conn.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        await conn.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+
+
 async def watch_transitions(engine: AsyncEngine) -> None:
     """Have a database of SQLite record each change of a state."""
     async with engine.begin() as conn:

@@ -10,7 +10,7 @@ from models.append_only import is_append_only, protect, unprotect
 from models.database import open_engine
 from models.states import TRANSITIONS, trigger
 from tests.support import postgres
-from tests.support.triggers import drop_triggers
+from tests.support.triggers import drop_triggers, fire_deferred
 
 
 @asynccontextmanager
@@ -23,6 +23,8 @@ async def unprotected(url: str, *tables: str) -> AsyncIterator[AsyncConnection]:
             await conn.run_sync(unprotect, name)
         await drop_triggers(conn, *(transitions.table for transitions in guarded))
         yield conn
+        # A table with triggers that have yet to fire can't be altered.
+        await fire_deferred(conn)
         for name in only_added:
             await conn.run_sync(protect, name)
         for transitions in guarded:

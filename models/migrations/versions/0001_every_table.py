@@ -22,13 +22,15 @@ from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, practice_reference, refers
 from models.row_security import is_practice
 from models.states import TRIGGERS
+from models.version_triggers import RENEW, RENEW_ALL, renew_on_changes
+from models.versioned_tables import VERSIONED
 
 revision = "0001"
 down_revision = None
 
 TABLES = (
     "practice sign_in_limit sign_in_request stripe_event clinician contact "
-    "document_counter document_schedule external_reference letterhead logo past_import practice_version client "
+    "document_counter document_schedule external_reference letterhead logo past_import practice_version client data_version "
     "printed_document chain_link erased_value chain_root client_name_part contact_right detachment invoice payment_method session "
     "statement stripe_customer superbill token sign_in_link access_entry card_setup "
     "invoice_line payment statement_line superbill_diagnosis superbill_line claim "
@@ -215,6 +217,14 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         practice_reference(),
         sa.PrimaryKeyConstraint("practice_id"),
+    )
+    create_table(
+        "data_version",
+        sa.Column("practice_id", ID, nullable=False),
+        sa.Column("part", ID, nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("renewed_in", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("practice_id", "part"),
     )
     create_table(
         "document_schedule",
@@ -1100,6 +1110,8 @@ def upgrade() -> None:
         set_append_only(table)
     for statement in TRIGGERS[op.get_context().dialect.name]:
         op.execute(statement)
+    for table in VERSIONED:
+        renew_on_changes(op.get_bind(), table)
 
 
 def create_recovery_tables() -> None:
@@ -1233,5 +1245,6 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     if op.get_context().dialect.name == "postgresql":
-        for function in (FUNCTION, "refuse_transition()"):
+        changed = (f"{table}_changed()" for table in VERSIONED)
+        for function in (FUNCTION, "refuse_transition()", *changed, RENEW, RENEW_ALL):
             op.execute(f"DROP FUNCTION {function}")
