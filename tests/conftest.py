@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from execution.garbage_collection import collect_rarely
 from tests.support import shares
@@ -26,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     shares.set_quick(config.option.quick or config.option.rest)
     collect_rarely()
+    # How long an example takes, or its making, decides nothing.
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("untimed")
     if not only_distributes(config):
         config.pluginmanager.import_plugin(FIXTURES)
 
