@@ -17,7 +17,7 @@ from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
 from execution.answer_cache import answer_bytes
 from execution.planning_thread import SHARE, PlanningThread
-from execution.prepared_operation import PreparedRequest
+from execution.prepared_operation import PreparedOperation, PreparedRequest
 from identity.viewer import Viewer
 from models.database import (
     Caller,
@@ -229,7 +229,7 @@ class Executor:
         operation, variables = request.prepared.operation, request.variables
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if mutation:
-            calls, errors = await self.mutation_calls(operation, variables, mutation.viewer)
+            calls, errors = await self.mutation_calls(request.prepared, variables, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
@@ -284,19 +284,19 @@ class Executor:
         return literal_results.write_results(operation.node, selection, context.outcomes, context)
 
     async def mutation_calls(
-        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
+        self, prepared: PreparedOperation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        builder = tree_builder(self.schema, operation, variable_values)
+        builder = tree_builder(self.schema, prepared.operation, variable_values)
         try:
-            calls = list(builder.mutation_calls(operation.node))
+            calls = list(builder.mutation_calls(prepared.operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
         errors = check_together(calls)
-        if errors or not preflight.reads_conditionally(operation.document):
+        if errors or not prepared.reads_conditionally:
             return calls, errors
         return calls, await self.run_in_thread(
-            viewer.caller, self.foresee_results, operation, variable_values, viewer
+            viewer.caller, self.foresee_results, prepared.operation, variable_values, viewer
         )
 
     def foresee_results(
