@@ -27,7 +27,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams trees soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-python bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile first-hour rows-read check lock clean
+.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams documents trees soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-python bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile first-hour rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ pictures: .venv/.test .venv/.portal $(PAGE) ## Take the documentation's pictures
 
 diagrams: .venv/.test .venv/.portal ## Generate the diagrams of states in docs/architecture.md again.
 	@$(BIN)/python -m tests.support.state_diagrams
+
+documents: .venv/.test .venv/.portal ## Write the portal page's manifest and its ids again, after a change of its queries.
+	@$(BIN)/python -m tests.support.page_documents
 
 trees: .venv/.test .venv/.portal ## Write the snapshots of plan trees in tests/planner/trees/ again.
 	@$(BIN)/python -m tests.support.plan_trees

@@ -90,13 +90,6 @@ BY_HAND = Target(
     (*UVICORN, "bench.hand_written:served", "--port"),
     packages=("asyncpg", "uvicorn"),
 )
-AT_ONCE = replace(
-    BY_HAND,
-    key="at-once",
-    name="by hand, at once",
-    command=(*UVICORN, "bench.at_once:served", "--port"),
-    packages=(),
-)
 PORTAL = Target(
     "portal",
     "portal",
@@ -151,7 +144,6 @@ DJANGO = replace(
 # The order in the tables.
 TARGETS = (
     BY_HAND,
-    AT_ONCE,
     PORTAL,
     ON_SQLITE,
     POSTGRAPHILE,
