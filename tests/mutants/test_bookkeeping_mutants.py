@@ -20,8 +20,9 @@ from billing.ledger.invoices import InvoiceTotals
 from billing.payments import settle
 from models import Allocation
 from models.ids import new_id
-from tests.conftest import SEED, sqlite_file
+from tests.conftest import SEED
 from tests.payments.state_machine import bookkeeping, sized, statements
+from tests.support.fixtures import sqlite_file
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow]
 

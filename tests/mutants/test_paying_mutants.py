@@ -29,8 +29,9 @@ from models.database import engine
 from models.ids import new_id
 from models.migrations import upgrade
 from sandbox import intents
-from tests.conftest import SEED, sqlite_file
+from tests.conftest import SEED
 from tests.payments.state_machine import made, sized
+from tests.support.fixtures import sqlite_file
 from tests.support.payments import ACCOUNT, ASKS, Paying, paying
 from tests.support.triggers import remove_triggers
 

@@ -8,9 +8,10 @@ from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from models.ids import new_id
-from tests.conftest import SEED, sqlite_file
+from tests.conftest import SEED
 from tests.payments.state_machine import aftermath, made, sized
 from tests.support import postgres, shares
+from tests.support.fixtures import sqlite_file
 
 pytestmark = pytest.mark.campaign
 REVERSALS = (

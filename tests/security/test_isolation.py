@@ -18,7 +18,7 @@ from tests.security.isolation.matrix import Matrix, over
 from tests.security.isolation.sight import PREFIXES
 from tests.support import shares
 
-pytestmark = [pytest.mark.campaign, pytest.mark.twins(1)]
+pytestmark = [pytest.mark.campaign, pytest.mark.twins(4)]
 
 Probe = Callable[[Matrix, Bearer], Awaitable[None]]
 PROBES: dict[str, Probe] = {

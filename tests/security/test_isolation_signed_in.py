@@ -21,7 +21,7 @@ from tests.security.isolation.trying import changes_of_everybody
 from tests.security.test_isolation import DEEP, PROBES, STRANGERS, WHOSE
 from tests.support import shares
 
-pytestmark = [pytest.mark.campaign, pytest.mark.twins(1)]
+pytestmark = [pytest.mark.campaign, pytest.mark.twins(4)]
 
 # Viewers who read. The other three clients are only owners of rows.
 READERS = (*CLIENTS[:2], *RIGHTS)

@@ -56,7 +56,7 @@ from tests.support.practices.bookkeeping import load
 from tests.support.practices.random_values import NOW
 from tests.support.webhooks import ANYWHERE, KEYS
 
-pytestmark = [pytest.mark.campaign, pytest.mark.twins(1)]
+pytestmark = [pytest.mark.campaign, pytest.mark.twins(4)]
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 AT_LEAST = 1_500

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from billing.payments import context
-from execution import anonymous, authentication
+from execution import anonymous, authentication, planning_thread
 
 # The longest that the settings may be.
 SETTINGS = {
@@ -21,8 +21,13 @@ SETTINGS = {
     "REQUEST_TIMEOUT_S": "600",
     "TOKEN_SECONDS": "6000",
 }
-# Limits without a setting, for servers in the tests' process.
-CONSTANTS = [(context, "TURN_S"), (anonymous, "WAIT_S"), (authentication, "WAIT_S")]
+# Limits without a setting, for servers in the tests' process. Planning doesn't rest.
+CONSTANTS = [
+    (context, "TURN_S"),
+    (anonymous, "WAIT_S"),
+    (authentication, "WAIT_S"),
+    (planning_thread, "BURST_S"),
+]
 DEFAULTS = [getattr(module, name) for module, name in CONSTANTS]
 
 

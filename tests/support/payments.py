@@ -40,7 +40,7 @@ from server.settings import Settings
 from tests.sandbox.specification import held
 from tests.support import stripe_allowlist
 from tests.support.empty_databases import prepare
-from tests.support.portal import KEY, Portal
+from tests.support.portal import KEY, Portal, rows_in_order
 
 ACCOUNT = "acct_test"
 GOOD, DECLINED, ASKS = "4242424242424242", "4000000000000002", "4000002500003155"
@@ -209,8 +209,7 @@ class Paying(Portal):
             return int((await conn.execute(select(func.count()).select_from(row))).scalar_one())
 
     async def all(self, row: type[Row]) -> list[Any]:
-        async with self.engine.connect() as conn:
-            return list((await conn.execute(select(row))).all())
+        return await rows_in_order(self.engine, row)
 
     def charges(self) -> list[dict[str, Any]]:
         """Return the charges that moved money, without those that the bank declined."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from sqlalchemy import insert
+from sqlalchemy import Text, cast, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
@@ -99,6 +99,21 @@ def practice(id_: str) -> dict[str, Any]:
         "locale": "en-US",
         "clients_remove_cards": False,
     }
+
+
+async def rows_in_order(engine: AsyncEngine, row: type[Row]) -> list[Any]:
+    """Return the rows of a table in the order in which they were inserted.
+
+    PostgreSQL moves a row when it is updated, so rows are in the order of the times in their ids,
+    and those of one millisecond by their place.
+    """
+    statement = select(row)
+    if engine.dialect.name == "postgresql":
+        id_ = row.__table__.c.get("id")
+        times = [] if id_ is None else [func.left(cast(id_, Text), len("01234567-89ab"))]
+        statement = statement.order_by(*times, literal_column("ctid"))
+    async with engine.connect() as conn:
+        return list((await conn.execute(statement)).all())
 
 
 @asynccontextmanager

@@ -3,11 +3,13 @@
 Each test has engines of its own, and an engine compiles each statement anew: a quarter of the
 processor time of tests of payments. SQLAlchemy keeps a compiled statement by its dialect; here the
 dialects of one class are equal, and their engines keep compiled statements together. SQLite doesn't
-wait for the disk: no test of this process needs a file to survive a power failure.
+wait for the disk: no test of this process needs a file to survive a power failure. The commands of
+`portal` are made once, instead of before each command that a test runs.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import LRUCache
+from typer import testing
+from typer.main import get_command
 
 # `models.database` has a function of this name too.
 ENGINES = import_module("models.database.engine")
@@ -25,8 +29,8 @@ STATEMENTS = 20_000
 
 @contextmanager
 def shared_work() -> Iterator[None]:
-    """Have the engines of this process share compiled statements, and SQLite not wait for the
-    disk.
+    """Have the engines of this process share compiled statements, SQLite not wait for the disk, and
+    tests run the same commands.
     """
     compiled: dict[type[Dialect], LRUCache[Any, Any]] = {}
 
@@ -43,4 +47,5 @@ def shared_work() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ENGINES, "create_async_engine", create)
         patch.setattr(ENGINES, "SQLITE_PRAGMAS", PRAGMAS)
+        patch.setattr(testing, "_get_command", cache(get_command))
         yield

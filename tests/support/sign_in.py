@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import httpx
-from sqlalchemy import event, select, update
+from sqlalchemy import event, update
 from starlette.applications import Starlette
 
 from identity.sign_in import worker
@@ -21,7 +21,7 @@ from server.app import app
 from server.settings import Settings
 from tests.support.empty_databases import prepare
 from tests.support.mail_server import SENDER, Mailbox, mail_server
-from tests.support.portal import KEY, Portal, practice
+from tests.support.portal import KEY, Portal, practice, rows_in_order
 
 PAGE = "https://harbor.example/portal/"
 LINK = re.compile(r"\S+#/sign-in/(\w+)")
@@ -67,8 +67,7 @@ class SigningIn(Portal):
             await conn.execute(update(row).where(row.id == id_).values(values))
 
     async def all(self, row: type[Row]) -> Sequence[Any]:
-        async with self.engine.connect() as conn:
-            return (await conn.execute(select(row.__table__))).all()
+        return await rows_in_order(self.engine, row)
 
     async def elsewhere(self, email: str, page: str | None = PAGE) -> str:
         """Insert a client of another practice with this address, and return the practice's id."""

@@ -79,6 +79,7 @@ async def test_planning_is_charged_to_the_tokens_budget(monkeypatch: pytest.Monk
 async def test_thread_works_for_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It rests after a burst, and no more than it has to; later it may work at once again."""
     clock = Processor(monkeypatch)
+    monkeypatch.setattr("execution.planning_thread.BURST_S", BURST_S)  # `patience` sets another.
     planning = plans(Budgets())
     began = clock.now
     while clock.now < began + 10:

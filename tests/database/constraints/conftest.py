@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from models import (
     Row,
@@ -32,16 +32,34 @@ async def engine(new_database: NewDatabase) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-@pytest.fixture
-async def books(engine: AsyncEngine) -> AsyncIterator[Books]:
-    """Yield the books of a practice, which are rolled back after the test."""
+@pytest.fixture(scope="module")
+async def connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection in a transaction that is rolled back after the module's tests."""
     async with engine.connect() as conn, conn.begin() as transaction:
-        yield await Books.opened(conn)
+        yield conn
         await transaction.rollback()
 
 
 @pytest.fixture
-async def every_row(books: Books) -> Books:
-    """Return books with a row in each table."""
+async def books(connection: AsyncConnection) -> AsyncIterator[Books]:
+    """Yield the books of a practice, which are rolled back after the test."""
+    savepoint = await connection.begin_nested()
+    yield await Books.opened(connection)
+    await savepoint.rollback()
+
+
+@pytest.fixture(scope="module")
+async def filled(connection: AsyncConnection) -> Books:
+    books = await Books.opened(connection)
     await books.fill()
     return books
+
+
+@pytest.fixture
+async def every_row(filled: Books) -> AsyncIterator[Books]:
+    """Yield books with a row in each table. Their changes are rolled back after the test."""
+    savepoint = await filled.connection.begin_nested()
+    books = Books(filled.connection, filled.practice)
+    books.ids |= filled.ids
+    yield books
+    await savepoint.rollback()
