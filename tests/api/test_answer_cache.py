@@ -7,18 +7,23 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from identity.tokens import Subject
 from models import (
     AccessEntry,
     Client,
+    ClientNamePart,
     ContactRight,
+    Letterhead,
     Practice,
     Scope,
+    Statement,
     Token,
 )
+from models.ids import new_id
 from models.measures import CACHE_LOOKUPS
+from tests.support.factories import DEFAULTS
 from tests.support.portal import Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -26,7 +31,8 @@ NAME = "query Name { client { name } }"
 NAMES = "query Names { viewer { clients { name } } }"
 PRACTICE = "query Practice { practice { name } }"
 ALL = "query All { clients(first: 10) { nodes { name } } }"
-DUE = "query Due { client { invoices(first: 5) { nodes { number isPastDue } } } }"
+SIGN_INS = "query SignIns { viewer { signIns { id } } }"
+LINKS = "query Links { client { statements(first: 1) { nodes { document { printUrl } } } } }"
 
 
 @pytest.fixture
@@ -176,3 +182,69 @@ async def written(portal: Portal, expected: int) -> None:
                 if await conn.scalar(select(func.count()).select_from(AccessEntry)) == expected:
                     return
             await asyncio.sleep(0.05)
+
+
+async def test_a_persons_sign_ins_are_in_no_kept_answer(portal: Portal) -> None:
+    """Which of them are valid depends on the time, and their last use has no version."""
+    token = await portal.token()
+    before = sum(CACHE_LOOKUPS.values["answers", result] for result in ("hit", "miss"))
+    for _ in range(3):
+        assert await data(portal, token, SIGN_INS) == {"viewer": {"signIns": []}}
+    assert sum(CACHE_LOOKUPS.values["answers", result] for result in ("hit", "miss")) == before
+
+
+async def test_links_are_the_same_within_a_minute_and_work_after_it(portal: Portal) -> None:
+    number = {"practice_id": portal.practice_id, "id": new_id(), "name": "Harbor Counseling"}
+    await portal.insert(Letterhead, number)
+    statement = {
+        "practice_id": portal.practice_id,
+        "id": new_id(),
+        "client_id": portal.client_id,
+        "letterhead_id": number["id"],
+        **DEFAULTS[Statement],
+        "serial": 1,
+        "shared_at": portal.clock(),
+    }
+    await portal.insert(Statement, statement)
+    token = await portal.token()
+    first = await kept(portal, token, LINKS)
+    portal.clock.time += dt.timedelta(seconds=59)
+    assert await data(portal, token, LINKS) == first
+    portal.clock.time += dt.timedelta(seconds=1)
+    assert await data(portal, token, LINKS) != first
+
+
+async def test_commits_of_one_practice_wait_for_each_other_and_end(portal: Portal) -> None:
+    """Two transactions change rows of the same clients in opposite order."""
+    if portal.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    ids = [portal.client_id, portal.other_id]
+    for _ in range(20):
+        async with portal.engine.connect() as one, portal.engine.connect() as other:
+            for conn, order in ((one, ids), (other, ids[::-1])):
+                for id_ in order:
+                    part = {"practice_id": portal.practice_id, "client_id": id_, "text": "x"}
+                    position = 1 + (conn is other)
+                    await conn.execute(insert(ClientNamePart).values(part | {"position": position}))
+            async with asyncio.timeout(20):
+                await asyncio.gather(one.commit(), other.commit())
+        await change(portal, delete(ClientNamePart))
+
+
+async def test_a_change_is_seen_once_it_is_committed_and_not_before(portal: Portal) -> None:
+    token = await portal.token()
+    await kept(portal, token, NAME)
+    async with portal.engine.connect() as conn:
+        await conn.execute(update(Client).values(name="Ana Ortiz"))
+        assert await data(portal, token, NAME) == {"client": {"name": "Ana Prieto"}}
+        await conn.commit()
+    assert await data(portal, token, NAME) == {"client": {"name": "Ana Ortiz"}}
+
+
+async def test_nothing_is_kept_where_the_setting_is_0(new_database: NewDatabase) -> None:
+    async with new_database() as url, served(url, answer_cache_mb=0) as portal:
+        token, before = await portal.token(), CACHE_LOOKUPS.values.copy()
+        for _ in range(3):
+            await data(portal, token, NAME)
+    names = {labels for labels in CACHE_LOOKUPS.values - before if labels[0] == "answers"}
+    assert names == set()
