@@ -17,6 +17,8 @@ AT_ONCE ?= -n 2 $(SCOPES)
 test: AT_ONCE = -n 3 $(SCOPES)
 
 BIN := .venv/bin
+# The environment of the benchmark's peers in Python.
+PEERS := bench/peers/python/.venv
 PAGE := web/dist/graphiql/manifest.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # The lines of constraints.txt from the head of a section to the next empty line. A section has all
@@ -25,7 +27,7 @@ section = sed -n '/^\# \[$(1)\]/,/^$$/p' constraints.txt
 install = { $(foreach name,$(1),$(call section,$(name));) } | \
 	$(PIP) install --require-hashes --no-deps -r /dev/stdin
 
-.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams trees soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile first-hour rows-read check lock clean
+.PHONY: help run test test-rest test-all test-fast test-stripe pictures diagrams documents trees soak campaign bench bench-quick bench-growth bench-memory bench-peers bench-python bench-paying bench-documents bench-signing-in bench-strangers bench-held-lock bench-hostile first-hour rows-read check lock clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
@@ -64,6 +66,9 @@ pictures: .venv/.test .venv/.portal $(PAGE) ## Take the documentation's pictures
 diagrams: .venv/.test .venv/.portal ## Generate the diagrams of states in docs/architecture.md again.
 	@$(BIN)/python -m tests.support.state_diagrams
 
+documents: .venv/.test .venv/.portal ## Write the portal page's manifest and its ids again, after a change of its queries.
+	@$(BIN)/python -m tests.support.page_documents
+
 trees: .venv/.test .venv/.portal ## Write the snapshots of plan trees in tests/planner/trees/ again.
 	@$(BIN)/python -m tests.support.plan_trees
 
@@ -88,9 +93,14 @@ bench-memory: .venv/.test .venv/.portal ## Measure whether the server's memory g
 	@$(BIN)/python -m bench.memory $(ARGS)
 
 # The benchmark says which peers aren't there, and measures the others.
-bench-peers: .venv/.portal ## Install what the peers that Node serves need (once; Node of PATH, NODE= or a wheel).
+bench-peers: .venv/.portal $(PEERS)/.made ## Install what the peers need (once; Node of PATH, NODE= or a wheel).
 	@{ $(BIN)/python -m bench.nodejs --find >/dev/null || $(MAKE) -s .venv/.node; } && \
 		$(BIN)/python -m bench.nodejs || echo 'The peers of Node are not installed, for the reason above.' >&2
+
+bench-python: .venv/.test .venv/.portal $(PEERS)/.made ## Measure the billing page, the dashboard and a balance beside the peers in Python (three minutes).
+	@echo 'Measuring …'
+	@$(BIN)/python -m bench --targets by-hand,portal,idiomatic,strawchemy,django --operations billing,dashboard,tiny \
+		--connections 8 --clients 200 --parts operations $(ARGS)
 
 bench-quick: .venv/.test .venv/.portal ## Measure the portal beside an endpoint written by hand (two minutes).
 	@$(BIN)/python -m tests.support.postgres --find >/dev/null || $(MAKE) -s .venv/.postgres
@@ -141,7 +151,7 @@ lock: .venv/.lock ## Pin the newest packages that pyproject.toml allows in const
 
 clean: ## Remove what the other targets made; the demo's data stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf web/dist web/node_modules bench/peers/node/node_modules
+	@rm -rf web/dist web/node_modules bench/peers/node/node_modules $(PEERS)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made:
@@ -171,10 +181,19 @@ clean: ## Remove what the other targets made; the demo's data stays.
 # The tests read Stripe's specification.
 .venv/.test: .venv/.specification
 
-# Each of the other sections on top of [run]: test, lint, specification, postgres, node, lock.
+# Each of the other sections on top of [run]: test, lint, specification, postgres, node, lock. [peers]
+# has an environment of its own.
 .venv/.%: .venv/.run
 	@echo 'Adding the $* packages to .venv (once) …'
 	@$(call install,run $*)
+	@touch $@
+
+# The peers import the rules and the rows of the project, so [run] is there too.
+$(PEERS)/.made: .venv/.made constraints.txt
+	@echo "Setting up the environment of the benchmark's peers in Python (once) …"
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@{ $(call section,run); $(call section,peers); } | \
+		$(PEERS)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps -r /dev/stdin
 	@touch $@
 
 # Node bundles the page and never serves it, so where there is none this says so and the API

@@ -67,7 +67,7 @@ async def sides(served: Served, operation: str) -> tuple[list[Side], dict[str, s
             found.append(await side(server, asked[server.target.database]))
         except (NotAnswered, OSError) as error:
             wrong[server.name] = f"does not answer: {error}"
-    differing = differences({each.name: bodies(each) for each in found})
+    differing = differences({each.name: shaped_bodies(each) for each in found})
     return [each for each in found if each.name not in differing], wrong | differing
 
 
@@ -81,6 +81,14 @@ async def all_sides(served: Served, operation: str) -> list[Side]:
 
 def bodies(side: Side) -> list[bytes]:
     return [exchange.body for exchange in side.exchanges]
+
+
+def shaped_bodies(side: Side) -> list[bytes]:
+    """Return the bodies in the portal's shape."""
+    shape = side.server.target.shape
+    if shape is None:
+        return bodies(side)
+    return [orjson.dumps(shape(orjson.loads(body))) for body in bodies(side)]
 
 
 def differences(data: Mapping[str, Sequence[bytes]], reference: str = "portal") -> dict[str, str]:

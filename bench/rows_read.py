@@ -29,8 +29,8 @@ from server.cli import load_demo
 from server.cli.explain import (
     NOBODY,
     coerced_variables,
+    operation_of,
     planned_statement,
-    prepare_operation,
 )
 from tests.support import postgres
 from tests.support.empty_databases import prepare
@@ -119,7 +119,7 @@ class Asking:
     ) -> tuple[Measured, Any]:
         """Measure a query; return also the page info of its answer, if any."""
         viewer, now = self.subjects.viewer, dt.datetime.now(dt.UTC)
-        prepared = prepare_operation(self.graph, query, None)
+        prepared = operation_of(self.graph, query, None)
         coerced = coerced_variables(self.graph, prepared, variables)
         sql, values = await planned_statement(self.graph, prepared, coerced, viewer, now)
         answer = orjson.loads(await self.reads.value(sql, values, viewer.caller))

@@ -121,9 +121,8 @@ async def prepared(url: str, targets: Sequence[Target]) -> tuple[int, int | None
     """
     connection = await asyncpg.connect(postgres.as_owner(url))
     try:
-        for target in targets:
-            if target.sql:
-                await connection.execute(target.sql.read_text())
+        for sql in {target.sql for target in targets if target.sql}:
+            await connection.execute(sql.read_text())
         await connection.execute("VACUUM ANALYZE")
         rows = await connection.fetchval("SELECT sum(n_live_tup)::bigint FROM pg_stat_user_tables")
         return rows, machine.postmaster(await connection.fetchval("SELECT pg_backend_pid()"))

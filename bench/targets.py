@@ -4,15 +4,17 @@ commands.
 
 import importlib.metadata
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from graphql import parse, print_ast
 from graphql.utilities import separate_operations
 
-from bench import nodejs
+from bench import nodejs, python_peers
 from bench.operations import Asked
+from bench.peers.python.shapes import as_portals
 
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
 # No target writes a line for each request, and all send the header that `portal serve` adds to each
@@ -27,10 +29,11 @@ UVICORN = (
 class Target:
     """A server of the operations.
 
-    `command`: the arguments of Python, or of Node if `on_node`, before the port. `documents`: its
-    own queries, if they differ. `sql`: objects that its database needs in addition to the practice.
-    `packages`: the packages whose versions are listed. `is_portal`: it confines itself to the
-    practice whose rows it reads; all others read as the role that owns the tables. `settings`:
+    `command`: the arguments of Python, or of Node if `on_node`, before the port. `is_apart`: its
+    Python is that of the peers. `documents`: its own queries, if they differ, and `shape` returns
+    its answer in the portal's shape. `sql`: objects that its database needs in addition to the
+    practice. `packages`: the packages whose versions are listed. `is_portal`: it confines itself to
+    the practice whose rows it reads; all others read as the role that owns the tables. `settings`:
     its own environment.
     """
 
@@ -39,7 +42,9 @@ class Target:
     command: Sequence[str]
     database: str = POSTGRESQL
     on_node: bool = False
+    is_apart: bool = False
     documents: Path | None = None
+    shape: Callable[[Any], Any] | None = None
     sql: Path | None = None
     packages: Sequence[str] = ()
     is_portal: bool = False
@@ -47,11 +52,14 @@ class Target:
 
     def missing(self) -> str | None:
         """Return the reason why the server cannot be started, or None."""
+        if self.is_apart:
+            return python_peers.missing()
         return nodejs.missing() if self.on_node else None
 
     def started_by(self, port: int) -> list[str]:
         node = nodejs.found() if self.on_node else None
-        return [node[1] if node else sys.executable, *self.command, str(port)]
+        python = str(python_peers.PROGRAM) if self.is_apart else sys.executable
+        return [node[1] if node else python, *self.command, str(port)]
 
     def asking(self, asked: Sequence[Asked]) -> list[Asked]:
         """Return the requests, with the server's own queries if it has some."""
@@ -60,6 +68,8 @@ class Target:
 
     def versions(self) -> list[str]:
         version_of = nodejs.version_of if self.on_node else importlib.metadata.version
+        if self.is_apart:
+            version_of = python_peers.version_of
         return [f"{package} {version_of(package)}" for package in self.packages]
 
 
@@ -79,13 +89,6 @@ BY_HAND = Target(
     "by hand",
     (*UVICORN, "bench.hand_written:served", "--port"),
     packages=("asyncpg", "uvicorn"),
-)
-AT_ONCE = replace(
-    BY_HAND,
-    key="at-once",
-    name="by hand, at once",
-    command=(*UVICORN, "bench.at_once:served", "--port"),
-    packages=(),
 )
 PORTAL = Target(
     "portal",
@@ -120,5 +123,33 @@ POSTGRAPHILE = replace(
     documents=nodejs.FOLDER / "postgraphile.graphql",
     sql=nodejs.FOLDER / "postgraphile.sql",
 )
+STRAWCHEMY = Target(
+    "strawchemy",
+    "strawchemy",
+    (*UVICORN, "bench.peers.python.strawchemy_server:served", "--port"),
+    is_apart=True,
+    documents=python_peers.FOLDER / "strawchemy.graphql",
+    shape=as_portals,
+    sql=POSTGRAPHILE.sql,
+    packages=("strawchemy",),
+)
+DJANGO = replace(
+    STRAWCHEMY,
+    key="django",
+    name="strawberry-django",
+    command=("-m", "bench.peers.python.django_app.server"),
+    documents=python_peers.FOLDER / "django.graphql",
+    packages=("strawberry-graphql-django", "django", "waitress"),
+)
 # The order in the tables.
-TARGETS = (BY_HAND, AT_ONCE, PORTAL, ON_SQLITE, POSTGRAPHILE, MERCURIUS, YOGA, IDIOMATIC)
+TARGETS = (
+    BY_HAND,
+    PORTAL,
+    ON_SQLITE,
+    POSTGRAPHILE,
+    MERCURIUS,
+    YOGA,
+    IDIOMATIC,
+    STRAWCHEMY,
+    DJANGO,
+)

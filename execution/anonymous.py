@@ -5,7 +5,7 @@ both are checked before any expensive work. Their documents and plans have cache
 their own, and the requests wait in a bounded queue.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -122,6 +122,19 @@ class AnonymousRequests:
             or await self.too_large(key, prepared, variables)
             or prepared
         )
+
+    def prepare_ahead(self, query: str, names: Sequence[str | None]) -> None:
+        """Prepare an operation before it is requested, and keep it for good, or that it needs a
+        token.
+        """
+        if len(query) > MAX_LENGTH:
+            return
+        keys = [(query, name) for name in names]
+        prepared = self.parse_and_validate(*keys[0])
+        for key in keys:
+            self.operations.pin(key, prepared)
+        if isinstance(prepared, PreparedOperation):
+            self.limits.measure_ahead(keys, prepared.operation)
 
     def variable_errors(self, prepared: PreparedOperation, variables: Mapping[str, Any]) -> Errors:
         """Return errors in variables that no operation accepts."""

@@ -148,7 +148,7 @@ class Authenticator:
         known = len(session.row)
         if row is None or row[:known] != session.row:
             raise ViewerChanged("the viewer of the token has changed")
-        self.viewer_in_row(session.row, now)
+        self.note_use(session.viewer, now)
         return row[known:]
 
     async def by_token_id(self, token_id: str, now: dt.datetime) -> Viewer | None:
@@ -165,10 +165,13 @@ class Authenticator:
     def viewer_in_row(self, row: Sequence[Any], now: dt.datetime) -> Viewer:
         """Return the viewer in a row, and record the use of the token."""
         viewer = viewer_of(*row)
+        self.note_use(viewer, now)
+        return viewer
+
+    def note_use(self, viewer: Viewer, now: dt.datetime) -> None:
         note_viewer(viewer.kind)
         if self.uses is not None:
             self.uses.note(viewer.practice_id, viewer.token_id, now)
-        return viewer
 
 
 def digest(token: str) -> bytes:

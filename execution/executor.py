@@ -10,13 +10,14 @@ import orjson
 import strawberry
 from graphql import GraphQLError
 from graphql.execution.values import VariableValues
+from sqlalchemy import Dialect
 
 from billing.documents.links import Signer
 from billing.money import currency_digits
 from billing.payments.status import SANDBOX, Online
 from execution.answer_cache import answer_bytes
 from execution.planning_thread import SHARE, PlanningThread
-from execution.prepared_operation import PreparedRequest
+from execution.prepared_operation import PreparedOperation, PreparedRequest
 from identity.viewer import Viewer
 from models.database import (
     Caller,
@@ -123,6 +124,52 @@ def plan_tree(
     return tree_builder(schema, operation, symbols).operation(operation.node)
 
 
+def compile_operation(
+    schema: strawberry.Schema,
+    operation: Operation,
+    variable_values: VariableValues,
+    visible: Visibility,
+    dialect: Dialect,
+    outcomes: Outcomes | None = None,
+) -> Plan | None:
+    """Return the plan for these shapes of variables, or None if there is none."""
+    try:
+        tree = plan_tree(schema, operation, variable_values)
+        emitted = emit(tree, visible, outcomes=outcomes)
+        plan = compile_plan(emitted.statement, dialect, emitted.unread)
+        return replace(plan, scope=data_scope(visible, plan.sql))
+    except (Unplannable, FieldError):
+        return None
+
+
+def visibility_of(
+    viewer: Viewer, dialect: Dialect, today: MaybeDeferred[dt.date] = TODAY
+) -> Visibility:
+    """Return the visibility of rows for one statement of a viewer of this kind."""
+    return Visibility(
+        viewer.kind,
+        digits=currency_digits(viewer.currency),
+        lateral=dialect.name == "postgresql",
+        has_sole_client=has_sole_client(viewer),
+        today=today,
+    )
+
+
+def plan_key(
+    operation: Operation,
+    variable_values: VariableValues,
+    viewer: Viewer,
+    came_to: Mapping[str, str | FieldError],
+) -> tuple[Any, ...]:
+    """Return everything that a plan of the operation depends on."""
+    shapes = tuple(
+        (n, variable_shape(operation.types[n], v, id_prefix))
+        for n, v in variable_values.coerced.items()
+    )
+    own = (viewer.kind, has_sole_client(viewer), currency_digits(viewer.currency))
+    return (*own, repr(shapes), tuple(came_to.items()))
+
+
 def has_sole_client(viewer: Viewer) -> bool:
     return viewer.sole_client_id is not None
 
@@ -152,7 +199,7 @@ class Executor:
         """Run work that would block the event loop."""
         return await self.planning.run(caller, work, *given)
 
-    async def answer(
+    def answer(
         self,
         request: PreparedRequest,
         given: Mapping[str, Any],
@@ -160,12 +207,12 @@ class Executor:
         now: dt.datetime,
         read: Read,
         read_plan: ReadPlan | None = None,
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """Return the response to a query with these variables. `read` runs its statement, unless
         `read_plan` has the answer of its plan.
         """
         context = RequestContext(viewer, now, request.variables.coerced, self.online, self.signer)
-        return await self.answer_by_statement(request, given, context, read, read_plan)
+        return self.answer_by_statement(request, given, context, read, read_plan)
 
     async def change(
         self,
@@ -182,7 +229,7 @@ class Executor:
         operation, variables = request.prepared.operation, request.variables
         outcomes: Mapping[str, Outcome | FieldError] = {}
         if mutation:
-            calls, errors = await self.mutation_calls(operation, variables, mutation.viewer)
+            calls, errors = await self.mutation_calls(request.prepared, variables, mutation.viewer)
             if errors:
                 return error_answer(errors)
             # Checked before the change: afterwards, its result is read regardless of the budget.
@@ -237,19 +284,19 @@ class Executor:
         return literal_results.write_results(operation.node, selection, context.outcomes, context)
 
     async def mutation_calls(
-        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
+        self, prepared: PreparedOperation, variable_values: VariableValues, viewer: Viewer
     ) -> tuple[Sequence[MutationCall], Errors]:
         """Return the actions of a mutation's fields, and the errors that refuse all of them."""
-        builder = tree_builder(self.schema, operation, variable_values)
+        builder = tree_builder(self.schema, prepared.operation, variable_values)
         try:
-            calls = list(builder.mutation_calls(operation.node))
+            calls = list(builder.mutation_calls(prepared.operation.node))
         except GraphQLError as error:
             return [], [with_code(error, "BAD_USER_INPUT")]
         errors = check_together(calls)
-        if errors or not preflight.reads_conditionally(operation.document):
+        if errors or not prepared.reads_conditionally:
             return calls, errors
         return calls, await self.run_in_thread(
-            viewer.caller, self.foresee_results, operation, variable_values, viewer
+            viewer.caller, self.foresee_results, prepared.operation, variable_values, viewer
         )
 
     def foresee_results(
@@ -288,12 +335,7 @@ class Executor:
         viewer, came_to = context.viewer, outcome_types(context.outcomes)
         if any(isinstance(type_, FieldError) for type_ in came_to.values()):
             return None
-        shapes = tuple(
-            (n, variable_shape(operation.types[n], v, id_prefix))
-            for n, v in variable_values.coerced.items()
-        )
-        own = (viewer.kind, has_sole_client(viewer), currency_digits(viewer.currency))
-        key = (*own, repr(shapes), tuple(came_to.items()))
+        key = plan_key(operation, variable_values, viewer, came_to)
         make = partial(
             self.run_in_thread,
             context.caller,
@@ -311,6 +353,19 @@ class Executor:
         CACHE_LOOKUPS.add("plans", "hit" if own_key in self.plans.items else "miss")
         return await self.plans.awaited(own_key, make, viewer.owner)
 
+    def plan_ahead(
+        self, operation: Operation, variable_values: VariableValues, viewer: Viewer
+    ) -> None:
+        """Plan a query for all variables of these shapes and viewers of this kind, and keep the
+        plan for good, if there is one.
+        """
+        key = plan_key(operation, variable_values, viewer, {})
+        if key in operation.shapes:
+            return
+        if plan := self.compile(operation, variable_values, viewer):
+            operation.shapes.add(key)
+            self.plans.pin((operation.name, key), plan)
+
     def compile(
         self,
         operation: Operation,
@@ -318,24 +373,14 @@ class Executor:
         viewer: Viewer,
         outcomes: Outcomes | None = None,
     ) -> Plan | None:
-        try:
-            tree = plan_tree(self.schema, operation, variable_values)
-            visible = self.visibility(viewer)
-            emitted = emit(tree, visible, outcomes=outcomes)
-            plan = compile_plan(emitted.statement, self.reads.dialect, emitted.unread)
-            return replace(plan, scope=data_scope(visible, plan.sql))
-        except (Unplannable, FieldError):
-            return None
+        visible, dialect = self.visibility(viewer), self.reads.dialect
+        return compile_operation(
+            self.schema, operation, variable_values, visible, dialect, outcomes
+        )
 
     def visibility(self, viewer: Viewer, today: MaybeDeferred[dt.date] = TODAY) -> Visibility:
         """Return the visibility of rows for one statement of a viewer of this kind."""
-        return Visibility(
-            viewer.kind,
-            digits=currency_digits(viewer.currency),
-            lateral=self.reads.dialect.name == "postgresql",
-            has_sole_client=has_sole_client(viewer),
-            today=today,
-        )
+        return visibility_of(viewer, self.reads.dialect, today)
 
     async def answer_exactly(
         self,

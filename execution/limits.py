@@ -1,6 +1,6 @@
 """Limits on the size of an operation, checked before validation (`execution/size.py`)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
@@ -9,7 +9,7 @@ from execution.selected_fields import SelectedDocument
 from execution.size import Measure, Size
 from identity.viewer import Viewer
 from planner.cache import FairCache
-from planner.operation import ENDLESS, Errors, limited
+from planner.operation import ENDLESS, Errors, Operation, limited
 
 # Characters of a document. A query for the whole billing page has about a thousand.
 MAX_LENGTH = 100_000
@@ -88,6 +88,19 @@ class Limits:
             )
         except RecursionError:
             return too_deep()
+
+    def measure_ahead(self, keys: Iterable[Key], operation: Operation) -> None:
+        """Measure a valid operation before it is requested, and keep the result for good.
+
+        If variables set page sizes, it is measured with each of their values when they come.
+        """
+        measure = Measure(SelectedDocument(self.schema, operation.document), {})
+        numbers = page_sizes(measure, operation.node)
+        errors = limit_errors(measure, operation.node)
+        for key in keys:
+            self.numbers.pin(key, numbers)
+            if not numbers:
+                self.refusals.pin((key, ()), errors)
 
 
 def length(key: Key, _: Any = None) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
+from graphql import GraphQLSchema
 from graphql.execution.values import VariableValues
 
 from billing.documents.links import Signer
@@ -22,10 +22,10 @@ from execution.authentication import ViewerChanged
 from execution.cost_report import with_cost
 from execution.executor import Executor
 from execution.introspection import Introspection
-from execution.preparation import Preparation
+from execution.preparation import Preparation, prepare_operation
 from execution.prepared_operation import PreparedOperation, PreparedRequest
 from execution.read_audit import NOTHING, ReadAuditLog, actor
-from execution.read_audit_rules import operation_name, read_scope, reads_of
+from execution.read_audit_rules import operation_name, reads_of
 from execution.refusal_events import (
     emit_budget_refused,
     emit_limit_refused,
@@ -35,26 +35,17 @@ from execution.refusal_events import (
 from execution.request_cache import RequestCache
 from execution.request_viewer import RequestViewer
 from execution.row_cost import NO_SCANS, RowCosts
-from execution.scopes import required_scopes, scopes_required
-from execution.selected_fields import SelectedDocument
+from execution.scopes import scopes_required
 from identity.sign_in.context import SignInContext
 from identity.viewer import NOBODY, Viewer
 from models.database import SERVER, RateLimited, Reads
 from models.request_facts import note_operation
 from planner.fallback_executor import Answer, error_answer
-from planner.operation import (
-    Errors,
-    Operation,
-    coerce_variables,
-    validate_operation,
-)
+from planner.operation import coerce_variables
 from planner.sources import source_of
-from planner.validation_rules import RULES, Rules
 from resolvers.mutations.field import PortalMutation
 from resolvers.mutations.result import FindViewer, MutationContext
 
-# The root fields that the log names.
-MOST_ROOT_FIELDS = 5
 # How often a request is prepared if its viewer changes each time.
 ATTEMPTS = 3
 
@@ -105,7 +96,8 @@ class GraphQLService:
         self.schema = schema
         self.payment_context, self.sign_in, self.read_audit = payment_context, sign_in, read_audit
         self.executor = Executor(schema, reads, signer, online)
-        core, ready = schema._schema, self.prepare
+        core = schema._schema
+        ready = partial(prepare_operation, core)
         self.preparation = Preparation(core, self.executor.run_in_thread, ready, introspection)
         anonymous_executor = Executor(
             schema, reads, signer, online, STRANGERS_PLANS, STRANGERS_SHARE
@@ -316,29 +308,6 @@ class GraphQLService:
             address_hash=address_hash,
             online=self.executor.online,
         )
-
-    def prepare(
-        self, document: DocumentNode, node: OperationDefinitionNode, rules: Rules = RULES
-    ) -> PreparedOperation | Errors:
-        schema = self.schema._schema
-        operation = validate_operation(schema, document, node, rules)
-        if not isinstance(operation, Operation):
-            return operation
-        selected = SelectedDocument(schema, document)
-        fields = list(selected.operation(node).everything())
-        return PreparedOperation(
-            operation,
-            selected,
-            required_scopes(schema, fields),
-            read_scope(operation, fields),
-            operation_label(selected, node),
-        )
-
-
-def operation_label(selected: SelectedDocument, node: OperationDefinitionNode) -> str:
-    """Return the kind of a valid operation and its root fields, such as `query client,viewer`."""
-    names = sorted(selected.root_fields(node))[:MOST_ROOT_FIELDS]
-    return f"{node.operation.value} {','.join(names)}"
 
 
 def public_mutations(schema: GraphQLSchema) -> frozenset[str]:

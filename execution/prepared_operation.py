@@ -10,6 +10,7 @@ from graphql.execution.values import VariableValues
 from execution.read_audit import ReadScope, RequestReads
 from execution.scopes import RequiredScopes
 from execution.selected_fields import SelectedDocument
+from execution.size import Measure
 from planner.operation import Operation
 from planner.plan import Plan
 
@@ -28,6 +29,15 @@ class PreparedOperation:
     @cached_property
     def is_mutation(self) -> bool:
         return self.operation.node.operation is OperationType.MUTATION
+
+    @cached_property
+    def reads_conditionally(self) -> bool:
+        """Return whether arguments or directives can refuse the reading of a mutation's results."""
+        node = self.operation.node
+        roots = self.selected.operation(node).everything(deep=False)
+        inside = (one for root in roots if root.inside for one in root.inside.everything())
+        directives = Measure(self.selected, {}).operation(node).directives
+        return directives > 0 or any(one.node.arguments for one in inside)
 
 
 @dataclass(slots=True)

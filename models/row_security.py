@@ -18,9 +18,10 @@ from models.database.confinement import EVERY_PRACTICE, SETTING
 
 POLICY = "of_practice"
 NAMED = f"current_setting('{SETTING}', true)"
-# The practice, and TRUE for every practice; otherwise NULL.
-ONE = f"nullif(nullif({NAMED}, ''), '{EVERY_PRACTICE}')::uuid"
-EVERY = f"nullif({NAMED} = '{EVERY_PRACTICE}', false)"
+# No practice has this id.
+NOBODY = "00000000-0000-0000-0000-000000000000"
+# The practice, and NULL for every practice.
+CONFINED_TO = f"nullif(coalesce(nullif({NAMED}, ''), '{NOBODY}'), '{EVERY_PRACTICE}')::uuid"
 
 QUOTED = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
 
@@ -34,10 +35,11 @@ def policy(table: str, columns: Iterable[Column[Any]]) -> tuple[str, ...]:
 def by_practice(table: str, column: str) -> tuple[str, str]:
     """Return the statements that give a table its policy, by the column that names the practice.
 
-    The settings are read by subqueries, which are run once a statement. PostgreSQL assumes that a
-    value is hardly ever NULL, so the second condition leaves its estimates as they are.
+    The setting is read by a subquery, which is run once a statement. PostgreSQL assumes that a
+    value is hardly ever NULL, so a condition of this form leaves its estimates as they are.
     """
-    condition = f"{column} = (SELECT {ONE}) OR (SELECT {EVERY}) IS NOT NULL"
+    is_seen = f"({column} = (SELECT {CONFINED_TO})) IS NOT FALSE"
+    condition = f"nullif({is_seen}, false) IS NOT NULL"
     return (
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
         f"CREATE POLICY {POLICY} ON {table} USING ({condition})",

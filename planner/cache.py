@@ -15,7 +15,7 @@ class FairCache(Generic[K, V]):
     `weigh` returns the part of the size that an item takes; the default is one. Every item is
     charged to an owner. If the total is too large, the owner with the largest share loses its
     oldest items, so an owner that fills the cache only loses its own. An item that several owners
-    use is charged to one with a small share.
+    use is charged to one with a small share. A pinned item has no owner and stays.
     """
 
     def __init__(self, size: int, weigh: Callable[[K, V], int] = lambda *_: 1) -> None:
@@ -55,8 +55,14 @@ class FairCache(Generic[K, V]):
             self.use(key, owner)
         return self.items.get(key)
 
+    def pin(self, key: K, value: V) -> None:
+        """Keep an item for good, in addition to the size."""
+        self.forget(key)
+        self.items[key] = value
+
     def forget(self, key: K) -> None:
-        if key in self.items:
+        """Remove an item, unless it is pinned."""
+        if key in self.owners:
             self.discharge(key)
             self.weight -= self.weigh(key, self.items.pop(key))
 
@@ -78,7 +84,9 @@ class FairCache(Generic[K, V]):
 
     def use(self, key: K, owner: str) -> None:
         """Mark an item as most recently used, and charge it to this owner if that is fairer."""
-        charged = self.owners[key]
+        charged = self.owners.get(key)
+        if charged is None:
+            return
         if owner != charged:
             added = self.weights.get(owner, 0) + self.weigh(key, self.items[key])
             if added < self.weights[charged]:

@@ -87,7 +87,7 @@ def map_deferred(compute: Callable[..., T], *inputs: Any) -> MaybeDeferred[T]:
     if not any(isinstance(value, Deferred) for value in inputs):
         return compute(*inputs)
     return Deferred(
-        lambda request: compute(*(evaluate(value, request) for value in inputs)),
+        lambda request: compute(*[evaluate(value, request) for value in inputs]),
         of_variables=all(is_settled(value) for value in inputs),
     )
 

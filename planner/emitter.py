@@ -29,7 +29,7 @@ from planner.outcome import OutcomeRow
 from planner.pagination import Page
 from planner.policy import RowPolicy
 from planner.query_scope import QueryScope, select_page, select_rows
-from planner.sources import Rows, ViewerField
+from planner.sources import LateralSubquery, Rows, ViewerField
 from planner.sql_text import comma_separated, number_literal
 from planner.tables import as_column, as_columns
 from planner.tree import (
@@ -83,7 +83,7 @@ def emit(
     result void. `outcomes` are those of a mutation's fields.
     """
     emitter = Emitter(policy, exact=exact, outcomes=outcomes or {})
-    data = emitter.object(operation.root, QueryScope(None))
+    data = emitter.object(operation.root, QueryScope(None, (), ([],)))
     statement = select(Concatenation(['{"data":', data, "}"]))
     policy.check(statement)
     return Emitted(statement, emitter.unread, emitter.refusals)
@@ -173,6 +173,7 @@ class Emitter:
     def embedded(self, plan: EmbeddedPlan, scope: QueryScope) -> ColumnElement[str]:
         row, when = plan.source.of(scope.row, **plan.arguments), plan.source.when
         condition = when and when(scope.row)
+        scope.subqueries[-1].extend(plan.source.subqueries(row))
         text = self.object(plan.object, scope.with_row(row))
         return text if condition is None else case((condition, text), else_=literal_text("null"))
 
@@ -205,9 +206,9 @@ class Emitter:
             number_literal(1)
         )
         if joined and self.policy.lateral and scope.tables:
-            beside = matching.lateral()
-            scope.joins.append(beside)
-            value: ColumnElement[str] = beside.c.json
+            beside = LateralSubquery(lambda: matching, lateral=True, always=False)
+            scope.subqueries[-1].append(beside)
+            value: ColumnElement[str] = beside["json"]
         else:
             value = matching.scalar_subquery()
         return or_null(value) if is_nullable or self.exact else or_violation(value)
@@ -254,8 +255,9 @@ class Emitter:
             return select_rows(self.policy, counted, child, scope, func.count()).scalar_subquery()
 
         rows = source.rows(scope.row, self.policy, **plan.arguments)
-        filters_beside = any(beside.joined is not None for beside in rows.subqueries)
-        page = Page(rows, scope.child(rows), plan.bounds, plan.use, most=source.most, count=count)
+        child = scope.child(rows)
+        filters_beside = bool(child.joins)
+        page = Page(rows, child, plan.bounds, plan.use, most=source.most, count=count)
         text = self.object(plan.object, QueryScope(page, scope.tables, scope.subqueries))
         shown = select_page(self.policy, page, scope, filters_beside=filters_beside)
         if plan.use.reads_rows:

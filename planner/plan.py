@@ -29,10 +29,12 @@ class Plan:
         """Return the parameters' values. `request` is the object that the values are read from."""
         for check in self.checks:
             check.read(request)
-        return [
-            process(evaluate(value, request)) if process else evaluate(value, request)
-            for value, process in self.slots
-        ]
+        values = []
+        for value, process in self.slots:
+            if isinstance(value, Deferred):
+                value = value.read(request)
+            values.append(process(value) if process else value)
+        return values
 
     def specialize(self, variables: Mapping[str, Any]) -> "Plan":
         """Return the plan for these variables, with values that depend on them alone evaluated."""

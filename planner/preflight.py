@@ -6,27 +6,11 @@ is checked first: arguments, directives, and the reading of the results.
 
 from collections.abc import Callable, Sequence
 
-from graphql import DocumentNode, FieldNode, GraphQLError, SelectionSetNode
+from graphql import GraphQLError
 
 from planner.emitter import Emitted, Outcomes
 from planner.operation import Errors, with_code
 from planner.tree import LeafPlan, ObjectPlan, OperationPlan, ResultPlan, TypeNamePlan
-
-
-def reads_conditionally(document: DocumentNode) -> bool:
-    """Return whether reading the results may be refused, because of arguments or directives."""
-    roots = [definition.selection_set for definition in document.definitions]  # type: ignore[attr-defined]
-    waiting: list[tuple[SelectionSetNode, bool]] = [(root, True) for root in roots]
-    while waiting:
-        set_, is_root = waiting.pop()
-        for node in set_.selections:
-            inside = getattr(node, "selection_set", None)
-            is_field = isinstance(node, FieldNode)
-            if node.directives or (is_field and not is_root and getattr(node, "arguments", ())):
-                return True
-            if inside is not None:
-                waiting.append((inside, is_root and not is_field))
-    return False
 
 
 def foresee_results(tree: OperationPlan, emit_exactly: Callable[[Outcomes], Emitted]) -> Errors:

@@ -1,6 +1,6 @@
 """The planner's position in the query, and the SELECTs of rows at a position."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -22,13 +22,15 @@ from planner.sources import LateralSubquery, Rows
 
 @dataclass(frozen=True)
 class QueryScope:
-    """The row that fields are read from, and the surrounding SELECT."""
+    """The row that fields are read from, and the SELECTs around it.
+
+    `subqueries` are those of each SELECT, of the innermost one last. The emitter adds to its own
+    SELECT: the subqueries of embedded rows, and on PostgreSQL those of to-one objects.
+    """
 
     row: Any
-    tables: tuple[FromClause, ...] = ()
-    subqueries: tuple[LateralSubquery, ...] = ()
-    # To-one objects that PostgreSQL joins to this row.
-    joins: list[FromClause] = field(default_factory=list)
+    tables: tuple[FromClause, ...]
+    subqueries: tuple[list[LateralSubquery], ...]
 
     def with_row(self, row: Any) -> "QueryScope":
         """Return the same SELECT with another row object."""
@@ -37,12 +39,21 @@ class QueryScope:
     def child(self, rows: Rows) -> "QueryScope":
         """Return a SELECT of these rows nested in this one."""
         row = rows.table if rows.row is None else rows.row
-        return QueryScope(row, (*self.tables, rows.table), (*self.subqueries, *rows.subqueries))
+        return QueryScope(
+            row, (*self.tables, rows.table), (*self.subqueries, list(rows.subqueries))
+        )
+
+    @property
+    def joins(self) -> list[tuple[FromClause, ColumnElement[bool]]]:
+        """Return the joins of this SELECT: its subqueries that a column or a condition reads."""
+        read = ((one.joined, one.on) for one in self.subqueries[-1])
+        return [(joined, on(joined) if on else true()) for joined, on in read if joined is not None]
 
     @property
     def outer(self) -> list[FromClause]:
         """Return the tables that a subquery at this position may refer to."""
-        return [*self.tables, *(b.joined for b in self.subqueries if b.joined is not None)]
+        around = (one.joined for subqueries in self.subqueries for one in subqueries)
+        return [*self.tables, *(joined for joined in around if joined is not None)]
 
 
 def select_rows(
@@ -54,25 +65,14 @@ def select_rows(
 ) -> Select[Any]:
     """Select the visible rows, with the joins of their computed columns and to-one objects."""
     where = [policy.predicate_for(rows.table), *rows.where]
-    origin = with_joins(rows, child)
+    origin = with_joins(rows.table, child)
     return select(*columns).select_from(origin).where(*where).correlate(*scope.outer)
 
 
-def with_joins(rows: Rows, child: QueryScope) -> FromClause:
-    origin = rows.table
-    for joined, on in joins(rows, child):
-        origin = origin.outerjoin(joined, on)
-    return origin
-
-
-def joins(rows: Rows, child: QueryScope) -> list[tuple[FromClause, ColumnElement[bool]]]:
-    """Return the joins of the rows' computed columns and to-one objects."""
-    besides = [
-        (b.joined, b.on(b.joined) if b.on else true())
-        for b in rows.subqueries
-        if b.joined is not None
-    ]
-    return [*besides, *((joined, true()) for joined in child.joins)]
+def with_joins(table: FromClause, child: QueryScope) -> FromClause:
+    for joined, on in child.joins:
+        table = table.outerjoin(joined, on)
+    return table
 
 
 # -- pages -----------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def select_page(
     policy: RowPolicy, page: Page, scope: QueryScope, *, filters_beside: bool
 ) -> Select[Any]:
     """Select the page's rows. If a filter reads a computed column, all rows need the joins."""
-    if filters_beside or not joins(page.rows, page.scope):
+    if filters_beside or not page.scope.joins:
         return page.cut(select_rows(policy, page.rows, page.scope, scope, *page.columns()))
     return select_page_before_joins(policy, page, scope)
 
@@ -93,7 +93,7 @@ def select_page_before_joins(policy: RowPolicy, page: Page, scope: QueryScope) -
     Otherwise PostgreSQL would compute the joined columns for every row that it has to sort.
     """
     rows = page.rows
-    columns = select(*page.columns()).select_from(with_joins(rows, page.scope))
+    columns = select(*page.columns()).select_from(with_joins(rows.table, page.scope))
     columns = columns.order_by(*page.ordering())
     needed = select(*used_columns(columns, rows.table)).select_from(rows.table)
     seen = needed.where(policy.predicate_for(rows.table), *rows.where).correlate(*scope.outer)

@@ -124,11 +124,13 @@ class Embedded(Generic[R]):
     """An object read from the same row, such as Money. `of` takes the row and the arguments, which
     are optional, and returns the row of the object's fields.
 
-    With `when`, the object is null in rows that do not meet the condition.
+    With `when`, the object is null in rows that do not meet the condition. `subqueries` are those
+    of the returned row, in addition to the subqueries of its SELECT.
     """
 
     of: Callable[[R], Any]
     when: Callable[[R], ColumnElement[bool]] | None = None
+    subqueries: Callable[[Any], Sequence[LateralSubquery]] = lambda _: ()
 
 
 @dataclass(frozen=True)

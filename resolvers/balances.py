@@ -1,6 +1,7 @@
 """Balances of clients, their terms, and the invoices that make up the payable amount."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Date
 
@@ -9,7 +10,7 @@ from billing.ledger.invoices import InvoiceTotals
 from models import Invoice
 from models.literals import constant
 from planner.deferred import MaybeDeferred, bind, map_deferred
-from planner.sources import Rows
+from planner.sources import LateralSubquery, Rows
 from planner.tables import TableAlias
 from resolvers.clients import ClientRow, account_of, is_disputed, of_visible_client
 from resolvers.days import until_today
@@ -20,12 +21,14 @@ from resolvers.visibility import Visibility
 
 
 class BalanceRow:
-    """A client's balance at the end of a day: `account` is the account then, `client` the client
-    now.
+    """A client's balance at the end of a day: `account` is the account then, with its own `sums`,
+    and `client` the client now.
     """
 
-    def __init__(self, client: ClientRow, account: Account) -> None:
-        self.client, self.account = client, account
+    def __init__(
+        self, client: ClientRow, account: Account, sums: Sequence[LateralSubquery] = ()
+    ) -> None:
+        self.client, self.account, self.sums = client, account, sums
 
 
 def balance(client: ClientRow, as_of: MaybeDeferred[dt.date] | None = None) -> BalanceRow:
@@ -34,8 +37,7 @@ def balance(client: ClientRow, as_of: MaybeDeferred[dt.date] | None = None) -> B
         return BalanceRow(client, client.account)
     day = bind(map_deferred(until_today, as_of, client.visible.today), Date())
     account, sums = account_of(client.visible, client.c.id, client.table, day)
-    client.subqueries.extend(sums)
-    return BalanceRow(client, account)
+    return BalanceRow(client, account, sums)
 
 
 class TermRow:

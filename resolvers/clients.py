@@ -70,8 +70,7 @@ class ClientRow:
         self.account, sums = account_of(visible, table.c.id, table)
         self.uninvoiced = visible.subquery(lambda: uninvoiced(table, visible))
         self.practice = visible.subquery(lambda: online_payments(table, visible))
-        # A field with arguments adds its own, which are joined after the fields are read.
-        self.subqueries = [*sums, self.uninvoiced, self.practice]
+        self.subqueries = (*sums, self.uninvoiced, self.practice)
 
     @property
     def may_pay(self) -> ColumnElement[bool]:

@@ -28,6 +28,7 @@ from billing.stripe import Stripe
 from execution.authentication import Authenticator
 from execution.garbage_collection import collect_rarely, pause
 from execution.pipeline import GraphQLService
+from execution.prepare_ahead import prepare_ahead
 from execution.read_audit import ReadAuditLog
 from execution.startup_check import check_schema
 from graph.schema import schema, sdl
@@ -44,6 +45,7 @@ from resolvers.document_files import PrintedDocuments
 from server import logs, security_log
 from server.background_writes import flush_regularly
 from server.clock import utc_now
+from server.document_manifest import trusted_documents
 from server.http import graphiql, portal_page, probes
 from server.http.client_record import ClientRecords
 from server.http.deadline import Deadline, RunningRequests
@@ -134,7 +136,9 @@ def app(
         read_audit=read_audit,
         answer_cache_bytes=settings.answer_cache_mb * 2**20,
     )
-    endpoint = Endpoint(service, authenticator, now, address_hash(keys.newest))
+    has_page = local or settings.portal_page
+    trusted = trusted_documents(settings, has_page=has_page)
+    endpoint = Endpoint(service, authenticator, now, address_hash(keys.newest), trusted)
     printer = Printer(payment_context.engine, now, settings.font_paths, settings.field_keys)
     documents = Documents(
         settings.signer,
@@ -201,9 +205,12 @@ def app(
             if sandbox and is_sandbox:
                 await running.enter_async_context(sandbox.delivering(webhook))
             running.push_async_callback(requests.ended)
+            # The demo starts at once instead.
+            if not local:
+                await asyncio.to_thread(prepare_ahead, service, trusted)
             yield
 
-    has_page = local or settings.portal_page
+    graphiql_page = None if trusted.only else page or PageConfig()
     application = Starlette(
         routes=[
             documents.addresses(),
@@ -219,7 +226,7 @@ def app(
         ],
         middleware=[
             *middleware(settings, requests, local=local),
-            Middleware(GraphQLAddress, endpoint=endpoint, page=page or PageConfig()),
+            Middleware(GraphQLAddress, endpoint=endpoint, page=graphiql_page),
         ],
         lifespan=lifespan,
     )

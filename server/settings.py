@@ -19,6 +19,7 @@ from billing.encryption import FieldKeys
 from billing.outbox.addresses import AddressRules
 from billing.payments.status import PaymentsMode, mode_of_key
 from execution.introspection import Introspection
+from execution.trusted_documents import TrustedDocumentsMode
 from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
 from identity.token_keys import TokenKeys
 from server.command_errors import CommandError
@@ -45,6 +46,16 @@ class Settings(DatabaseSettings, HttpSettings):
     introspection: Introspection = Field(
         default=Introspection.VIEWERS,
         description="Access to introspection: `everyone`, `viewers` (with a token) or `nobody`.",
+    )
+    trusted_documents: TrustedDocumentsMode = Field(
+        default=TrustedDocumentsMode.ALSO,
+        description="`also`: documents are asked by id or by text. `only`: none is answered but the"
+        " trusted ones (`docs/api.md`).",
+    )
+    trusted_documents_file: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Manifests of trusted documents, separated by commas, such as those that"
+        " `portal documents manifest` or a client's build writes. The portal page has its own.",
     )
     request_timeout_s: float = Field(
         default=50,
@@ -182,7 +193,7 @@ class Settings(DatabaseSettings, HttpSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
 
-    @field_validator("font_paths", "field_key", mode="before")
+    @field_validator("font_paths", "field_key", "trusted_documents_file", mode="before")
     @classmethod
     def parts(cls, value: object) -> object:
         return between_commas(value)
@@ -259,6 +270,14 @@ class Settings(DatabaseSettings, HttpSettings):
     def mail_is_from_somebody(self) -> "Settings":
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MAIL_FROM is not set, and SMTP_URL is.")
+        return self
+
+    @model_validator(mode="after")
+    def has_documents(self) -> "Settings":
+        """Refuse a server that would answer nothing."""
+        has_any = bool(self.trusted_documents_file) or self.portal_page
+        if self.trusted_documents is TrustedDocumentsMode.ONLY and not has_any:
+            raise ValueError("TRUSTED_DOCUMENTS is only, and TRUSTED_DOCUMENTS_FILE is not set.")
         return self
 
     @property

@@ -155,7 +155,7 @@ class Client(Node):
     clinician: Clinician | None = clinician
 
     balance: Balance = field(
-        Embedded(balances.balance),
+        Embedded(balances.balance, subqueries=lambda balance: balance.sums),
         arguments={
             "as_of": Annotated[
                 dt.date | None,

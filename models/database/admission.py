@@ -79,20 +79,19 @@ class Budgets:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.seconds, self.statements, self.now = seconds, statements, now
-        # By token: the seconds used, and the moment that this is true of.
-        self.used: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        # By token: the moment when all used seconds have come back.
+        self.back_at: OrderedDict[str, float] = OrderedDict()
 
     def left(self, caller: Caller) -> float:
         """Return the seconds that the token has left; below zero, it has used too much."""
-        used, at = self.used.get(caller.token_id, (0.0, 0.0))
-        return self.seconds - max(used - self.returned_since(at), 0.0) if used else self.seconds
-
-    def returned_since(self, at: float) -> float:
-        return (self.now() - at) * self.seconds / MINUTE_S
+        back_at = self.back_at.get(caller.token_id)
+        if back_at is None:
+            return self.seconds
+        return self.seconds - max(back_at - self.now(), 0.0) * self.seconds / MINUTE_S
 
     def check(self, caller: Caller) -> None:
         """Raise RateLimited where the token has no second left."""
-        if caller.token_id not in self.used or not caller.is_limited:
+        if not caller.is_limited:
             return
         left = self.left(caller)
         if left <= 0:
@@ -116,11 +115,12 @@ class Budgets:
         """Take seconds off what the token has left."""
         if not caller.token_id or self.seconds == math.inf:
             return
-        left = self.left(caller)
-        self.used[caller.token_id] = self.seconds - left + seconds, self.now()
-        self.used.move_to_end(caller.token_id)
-        if len(self.used) > REMEMBERED:
-            self.used.popitem(last=False)
+        now = self.now()
+        back_at = max(self.back_at.get(caller.token_id, now), now)
+        self.back_at[caller.token_id] = back_at + seconds * MINUTE_S / self.seconds
+        self.back_at.move_to_end(caller.token_id)
+        if len(self.back_at) > REMEMBERED:
+            self.back_at.popitem(last=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import asyncpg
@@ -89,13 +89,13 @@ class PostgresReads:
         row = await self.row(sql, values, caller)
         return row[0] if row else None
 
-    async def row_and_value(
+    def row_and_value(
         self, first: Statement, second: Statement, caller: Caller = NO_PRACTICE
-    ) -> Sequence[Any] | None:
+    ) -> Awaitable[Sequence[Any] | None]:
         """Return the first row of a statement, if there is one, and then the value of another:
         both in one statement."""
         sql = joined(first[0], second[0], len(second[1]))
-        return await self.row(sql, [*second[1], *first[1]], caller)
+        return self.row(sql, [*second[1], *first[1]], caller)
 
     async def taken(self) -> Prepared:
         """A connection that nobody else uses until it is idle again."""

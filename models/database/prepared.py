@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -97,10 +97,17 @@ class Prepared:
         self.connection, self.begin = connection, begin
         self.statements: OrderedDict[str, tuple[Signed, Any]] = OrderedDict()
 
-    async def row(self, sql: str, values: Sequence[Any], practice_id: str) -> Sequence[Any] | None:
+    def row(
+        self, sql: str, values: Sequence[Any], practice_id: str
+    ) -> Awaitable[Sequence[Any] | None]:
         """Run a statement within a practice and return its first row, if there is one."""
-        if self.begin is None:
-            return await self.run(sql, values, practice_id)
+        run = self.run if self.begin is None else self.run_in_transaction
+        return run(sql, values, practice_id)
+
+    async def run_in_transaction(
+        self, sql: str, values: Sequence[Any], practice_id: str
+    ) -> Sequence[Any] | None:
+        assert self.begin is not None
         try:
             await self.connection.execute(self.begin)
             return await self.run(sql, values, practice_id)

@@ -15,6 +15,7 @@ from graphql.execution.values import VariableValues
 from execution.authentication import Authenticator
 from execution.executor import plan_tree
 from execution.pipeline import GraphQLService
+from execution.preparation import prepare_operation
 from execution.prepared_operation import PreparedOperation
 from execution.read_audit import RequestReads, record_at_once
 from execution.read_audit_rules import reads_of
@@ -58,7 +59,7 @@ async def explain_operation(
         viewer = await bearer(Authenticator(reads, settings.token_keys), token, now)
         service = GraphQLService(schema(), reads, settings.introspection, settings.signer)
         read = parse_variables(variables)
-        prepared = prepare_operation(service, query, operation)
+        prepared = operation_of(service, query, operation)
         coerced = coerced_variables(service, prepared, read)
         sql, values = await planned_statement(service, prepared, coerced, viewer, now)
     finally:
@@ -127,9 +128,9 @@ def parse_operation(query: str, name: str | None) -> tuple[DocumentNode, Operati
     return document, node
 
 
-def prepare_operation(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
+def operation_of(service: GraphQLService, query: str, name: str | None) -> PreparedOperation:
     """Return the operation of a document."""
-    prepared = service.prepare(*parse_operation(query, name))
+    prepared = prepare_operation(service.schema._schema, *parse_operation(query, name))
     if not isinstance(prepared, PreparedOperation):
         raise NotExplained(messages(prepared))
     return prepared

@@ -23,6 +23,7 @@ from server.cli import (
     practices,
     sessions,
     tokens,
+    trusted_documents,
     webhooks,
 )
 from server.cli.console import PlainGroup, confirm, run, settings_from_environment, stop
@@ -47,6 +48,7 @@ app.add_typer(issue.app, name="issue")
 app.add_typer(keys.app, name="keys")
 app.add_typer(imports.app, name="imports")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(trusted_documents.app, name="documents")
 app.add_typer(backup_commands.app)
 
 CONTRACT = Path("schema.graphql")

@@ -46,6 +46,20 @@ class HTTPError(Exception):
         self.status, self.code, self.headers = status, code, headers or {}
         self.extensions = {"code": code, **(extensions or {})}
 
+    def status_for(self, type_: str) -> int:
+        """Return the status of a response of a media type."""
+        return self.status
+
+
+class RequestError(HTTPError):
+    """A request that GraphQL refuses: 400, or 200 with the older media type."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(400, code, message)
+
+    def status_for(self, type_: str) -> int:
+        return 200 if type_ == JSON else self.status
+
 
 async def answer_or_error(
     request: Request, answer: Callable[[Request], Awaitable[Response]]
@@ -139,9 +153,10 @@ def accepted_type(request: Request) -> str | None:
 def refusal_response(request: Request, away: HTTPError) -> Response:
     note_code(away.code)
     error: dict[str, Any] = {"message": str(away), "extensions": away.extensions}
+    type_ = accepted_type(request) or JSON
     return Response(
         orjson.dumps({"errors": [error]}),
-        away.status,
+        away.status_for(type_),
         HEADERS | dict(away.headers),
-        media_type=f"{accepted_type(request) or JSON}; charset=utf-8",
+        media_type=f"{type_}; charset=utf-8",
     )

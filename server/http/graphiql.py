@@ -36,8 +36,13 @@ class PageConfig:
     tabs: Sequence[Tab] = ()
 
 
-def page(config: PageConfig, built: Path = GRAPHIQL) -> Response:
-    """Return the page, or instructions to build it if it has not been built."""
+def page(config: PageConfig | None, built: Path = GRAPHIQL) -> Response:
+    """Return the page, or instructions to build it if it has not been built.
+
+    Without a configuration, tell that there is no such page.
+    """
+    if config is None:
+        return HTMLResponse(CLOSED, 403, headers=_page_headers("default-src 'none'"))
     try:
         files = json.loads((built / "manifest.json").read_text())
     except FileNotFoundError:
@@ -79,6 +84,20 @@ PAGE = Template("""\
   </body>
 </html>
 """)
+
+CLOSED = """\
+<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>Client billing portal · API</title>
+  </head>
+  <body>
+    <p>This server answers its trusted documents only (<code>TRUSTED_DOCUMENTS</code>), so it has no
+    GraphiQL page.</p>
+  </body>
+</html>
+"""
 
 UNBUILT = """\
 <!doctype html>

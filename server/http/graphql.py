@@ -1,7 +1,7 @@
 """GraphQL over HTTP: the endpoint that reads a request, knows its sender, and has it answered."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from execution.anonymous import Unauthenticated
 from execution.authentication import Authenticator, ViewerChanged
 from execution.pipeline import ChangeRefused, GraphQLService
 from execution.request_viewer import RequestViewer, TokenViewer, UnknownToken
+from execution.trusted_documents import NO_DOCUMENTS, TrustedDocuments
 from identity.viewer import Viewer
 from models.request_facts import note_code
 from planner.fallback_executor import Answer
@@ -40,24 +41,27 @@ class Endpoint:
         authenticator: Authenticator,
         now: Callable[[], dt.datetime],
         address_hash: Callable[[str], str] = str,
+        documents: TrustedDocuments = NO_DOCUMENTS,
     ) -> None:
         self.service, self.authenticator, self.now = service, authenticator, now
-        self.address_hash = address_hash
+        self.address_hash, self.documents = address_hash, documents
         self.large_bodies = LargeBodies()
 
-    async def __call__(self, request: Request) -> Response:
-        return await answer_or_error(request, self.answer)
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        return answer_or_error(request, self.answer)
 
     async def answer(self, request: Request) -> Response:
         type_ = required_type(request)
         reading = partial(CancelledOnDisconnect, request.receive)
         if request.method == "GET":
             sender = await self.sender(request, self.now())
-            graphql_request = parse_query_string(request.scope["query_string"], reading)
+            graphql_request = parse_query_string(
+                request.scope["query_string"], reading, self.documents
+            )
         else:
             check_content_type(request)
             content, sender = await self.receive_body(request)
-            graphql_request = parse_body(content, reading)
+            graphql_request = parse_body(content, reading, self.documents)
         answer = await self.answer_of_service(request, graphql_request, sender)
         if not answer.has_data:
             # The older media type has the status 200 for it.

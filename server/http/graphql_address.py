@@ -16,7 +16,7 @@ GRAPHQL_PATHS = ("/graphql", "/graphql/")
 class GraphQLAddress:
     """Middleware that answers /graphql ahead of Starlette's routing, and passes on the rest."""
 
-    def __init__(self, app: ASGIApp, endpoint: Endpoint, page: PageConfig) -> None:
+    def __init__(self, app: ASGIApp, endpoint: Endpoint, page: PageConfig | None) -> None:
         self.app, self.endpoint, self.page = app, endpoint, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,12 +9,14 @@ from starlette.requests import Request
 
 from execution import pipeline
 from execution.pipeline import Reading
+from execution.trusted_documents import TrustedDocuments
 from server.http import media_types
+from server.http.document_ids import document_text, requested_id
 from server.http.errors import HTTPError, accepted_type, bad, unsupported
 from server.http.headers import request_header
 from server.http.media_types import GRAPHQL_JSON, JSON
 
-REQUEST_FIELDS = ("query", "operationName", "variables", "extensions")
+REQUEST_FIELDS = ("query", "documentId", "operationName", "variables", "extensions")
 # The fields that are JSON in a query string.
 JSON_FIELDS = ("variables", "extensions")
 
@@ -37,7 +39,7 @@ def required_type(request: Request) -> str:
     return accepted
 
 
-def parse_body(content: bytes, reading: Reading) -> pipeline.Request:
+def parse_body(content: bytes, reading: Reading, documents: TrustedDocuments) -> pipeline.Request:
     """Return the GraphQL request in a JSON body. `reading` is the context of a query."""
     try:
         fields = orjson.loads(content)
@@ -45,10 +47,12 @@ def parse_body(content: bytes, reading: Reading) -> pipeline.Request:
         raise bad("the body is not JSON in UTF-8, or nested too deeply") from None
     if not isinstance(fields, dict):
         raise bad("the body is a JSON object with query, variables and operationName")
-    return request_of(fields, content, reading)
+    return request_of(fields, content, reading, documents)
 
 
-def parse_query_string(content: bytes, reading: Reading) -> pipeline.Request:
+def parse_query_string(
+    content: bytes, reading: Reading, documents: TrustedDocuments
+) -> pipeline.Request:
     """Return the query in the query string of a URL, which may make no change.
 
     Other parameters are ignored, as other fields of a body are.
@@ -62,7 +66,7 @@ def parse_query_string(content: bytes, reading: Reading) -> pipeline.Request:
         if name in fields and name in REQUEST_FIELDS:
             raise bad(f"{name} is given twice")
         fields[name] = object_of(name, value) if name in JSON_FIELDS else value
-    request = request_of(fields, content, reading)
+    request = request_of(fields, content, reading, documents)
     request.may_change = False
     return request
 
@@ -75,11 +79,12 @@ def object_of(name: str, value: str) -> Any:
         raise bad(f"{name} is not JSON") from None
 
 
-def request_of(fields: Mapping[str, Any], content: bytes, reading: Reading) -> pipeline.Request:
+def request_of(
+    fields: Mapping[str, Any], content: bytes, reading: Reading, documents: TrustedDocuments
+) -> pipeline.Request:
     """Return the GraphQL request with these fields."""
-    query, name, variables, extensions = (fields.get(field) for field in REQUEST_FIELDS)
-    if not isinstance(query, str):
-        raise bad("query is the text of a GraphQL document")
+    query, id_, name, variables, extensions = (fields.get(field) for field in REQUEST_FIELDS)
+    query = document_text(query, requested_id(id_, extensions), documents)
     if name is not None and not isinstance(name, str):
         raise bad("operationName is a string, null or left out")
     if variables is not None and not isinstance(variables, dict):

@@ -48,10 +48,10 @@ class Origins(CORSMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_shared(scope):
             await self.app(scope, receive, send)
-        elif any(name == b"origin" for name, _ in scope["headers"]):
-            await super().__call__(scope, receive, send)
-        else:
+        elif request_header(scope, b"origin") is None:
             await self.app(scope, receive, varying(send))
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def varying(send: Send) -> Send:

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from bench import practice
-from bench.at_once import AtOnce
 from bench.hand_written import HandWritten
 from bench.operations import NAMES, Asked, Askers
 from bench.peers.idiomatic import server as idiomatic
@@ -79,7 +78,6 @@ class Sides:
     askers: Askers
     portal: httpx.AsyncClient
     by_hand: httpx.AsyncClient
-    at_once: httpx.AsyncClient
     idiomatic: httpx.AsyncClient
 
 
@@ -97,19 +95,17 @@ async def sides(postgres_url: str) -> AsyncIterator[Sides]:
         await writing.dispose()
         portal = app(Settings(database_url=url, token_key=KEY))
         owning = postgres.as_owner(url)
-        by_hand, at_once = HandWritten(owning, KEY), AtOnce(owning, KEY)
+        by_hand = HandWritten(owning, KEY)
         peer = idiomatic.app(owning, KEY)
         async with (
             portal.router.lifespan_context(portal),
             peer.router.lifespan_context(peer),
             client(portal) as asking_portal,
             client(by_hand) as asking_by_hand,
-            client(at_once) as asking_at_once,
             client(peer) as asking_peer,
         ):
-            yield Sides(askers, asking_portal, asking_by_hand, asking_at_once, asking_peer)
+            yield Sides(askers, asking_portal, asking_by_hand, asking_peer)
         await by_hand.close()
-        await at_once.close()
 
 
 def client(application: Callable[..., Any]) -> httpx.AsyncClient:
@@ -131,9 +127,9 @@ async def test_hand_written_endpoint_answers_with_the_same_bytes(
         portal = await answered(sides.portal, asked)
         assert portal.status_code == 200
         assert b'"errors"' not in portal.content
-        # From the second request on, the endpoint has the token cached.
-        for side in (sides.by_hand, sides.at_once, sides.at_once):
-            by_hand = await answered(side, asked)
+        # For the second request the endpoint remembers the token's viewer.
+        for _ in range(2):
+            by_hand = await answered(sides.by_hand, asked)
             assert by_hand.status_code == 200
             assert portal.content == by_hand.content
             assert compared_headers(portal) == compared_headers(by_hand)
@@ -151,7 +147,7 @@ async def test_idiomatic_peer_answers_with_the_same_values(sides: Sides, operati
 async def test_clients_see_no_invoice_of_another_client(sides: Sides) -> None:
     own, other, *_ = sides.askers.asked()["node"]
     asked = Asked(own.token, own.operation, own.query, other.variables)
-    for side in (sides.portal, sides.by_hand, sides.at_once, sides.idiomatic):
+    for side in (sides.portal, sides.by_hand, sides.idiomatic):
         assert (await answered(side, asked)).json() == {"data": {"node": None}}
 
 
@@ -160,7 +156,7 @@ async def test_unknown_token_is_refused_by_all(sides: Sides, operation: str) -> 
     known = sides.askers.asked()[operation][0]
     for token in (f"{known.token[:-1]}!", new_secret(), ""):
         unknown = Asked(token, known.operation, known.query, known.variables)
-        for side in (sides.portal, sides.by_hand, sides.at_once, sides.idiomatic):
+        for side in (sides.portal, sides.by_hand, sides.idiomatic):
             assert (await answered(side, unknown)).status_code == 401
 
 

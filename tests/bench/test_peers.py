@@ -1,15 +1,16 @@
-"""The benchmark's Node servers answer with the portal's JSON."""
+"""The benchmark's peers of other libraries and languages answer with the portal's values."""
 
 import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import pytest
 
-from bench import comparing, nodejs, practice, servers, targets
+from bench import comparing, practice, servers, targets
 from bench.load import HOST
 from bench.operations import NAMES, Asked, Askers
 from bench.targets import Target
@@ -24,15 +25,27 @@ from tests.support import postgres
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
 
-PEERS = (targets.MERCURIUS, targets.YOGA, targets.POSTGRAPHILE)
+PEERS = (
+    targets.MERCURIUS,
+    targets.YOGA,
+    targets.POSTGRAPHILE,
+    targets.STRAWCHEMY,
+    targets.DJANGO,
+)
 CLIENTS = 60
-MISSING = nodejs.missing()
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.skipif(MISSING is not None, reason=f"the peers of Node: {MISSING}"),
-]
-every_peer = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.key)
+pytestmark = pytest.mark.server
+
+
+def marked(peer: Target) -> Any:
+    why = peer.missing()
+    marks = [pytest.mark.skipif(why is not None, reason=str(why))]
+    if peer.is_apart:
+        marks.append(pytest.mark.rest)  # Its pages take a third of a second each.
+    return pytest.param(peer, id=peer.key, marks=marks)
+
+
+every_peer = pytest.mark.parametrize("peer", [marked(peer) for peer in PEERS])
 
 
 @dataclass
@@ -57,7 +70,9 @@ async def sides(
         transport = httpx.ASGITransport(portal)
         with ExitStack() as running:
             started = [
-                running.enter_context(servers.running(peer, folder, own, None)) for peer in PEERS
+                running.enter_context(servers.running(peer, folder, own, None))
+                for peer in PEERS
+                if not peer.missing()
             ]
             async with (
                 portal.router.lifespan_context(portal),
@@ -107,7 +122,8 @@ async def test_peer_answers_with_the_portals_json(
         for _ in range(2):
             response = await answered_by(sides, peer, asked)
             assert response.status_code == 200
-            assert comparing.difference(response.json(), told) is None
+            its = peer.shape(response.json()) if peer.shape else response.json()
+            assert comparing.difference(its, told) is None
 
 
 @every_peer

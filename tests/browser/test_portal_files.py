@@ -73,7 +73,7 @@ def test_query_fits_the_schema_and_is_one_operation(path: Path) -> None:
 
 
 def test_every_query_is_used_and_every_used_query_exists() -> None:
-    text = "".join(path.read_text() for path in SCRIPTS)
+    text = "".join(path.read_text() for path in SCRIPTS if path.name != "document-ids.js")
     named = set(re.findall(r'"([a-z-]+)"', text))
     assert {path.stem for path in QUERIES} <= named
     asked = set(re.findall(r'\bask\("([a-z-]+)"', text))

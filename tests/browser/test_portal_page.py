@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.browser.accessible import is_accessible
-from tests.browser.visiting import Visit, minor
+from tests.browser.visiting import Visit, minor, operation_name
 from tests.support import shares
 
 pytestmark = pytest.mark.browser
@@ -32,10 +32,7 @@ async def test_signed_in_client_sees_balance_documents_history_and_cards(reader:
     assert ["Default Card" in row for row in cards] == [True, False, False]
     assert ["Expired" in row for row in cards] == [False, True, False]
     # The whole page is one operation, and each operation is one statement.
-    assert [one["query"].split()[1].split("(")[0] for one in reader.operations] == [
-        "Viewer",
-        "Overview",
-    ]
+    assert [operation_name(one) for one in reader.operations] == ["Viewer", "Overview"]
     await reader.is_clean()
 
 

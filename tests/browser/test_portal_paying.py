@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 
 from tests.browser import pictures
 from tests.browser.accessible import is_accessible
-from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit, minor
+from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit, minor, operation_name
 
 pytestmark = pytest.mark.browser
 
@@ -162,7 +162,7 @@ async def test_lost_response_is_requested_again_with_the_same_key(payer: Visit) 
     async def lose(route: Route) -> None:
         """Forward the first payment to the server, and drop the response."""
         body = json.loads(route.request.post_data or "{}")
-        if " Pay(" in body["query"] and not lost:
+        if operation_name(body) == "Pay" and not lost:
             answer = await route.fetch()
             lost.append(await answer.text())
             await route.abort()

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing.stripe.release import STRIPE_JS
 from models import CardSetup, Practice, database
-from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, minor, visit
+from tests.browser.visiting import ASKS, DECLINED, VISA, Visit, minor, operation_name, visit
 from tests.support import demo_server as demonstration
 from tests.support.demo_server import PROJECT, Demo
 from tests.support.processes import double
@@ -178,7 +178,7 @@ async def test_changed_amount_updates_the_form(payer: Visit) -> None:
     async def less(route: Route) -> None:
         """Send a smaller amount with the first click, like a page that was left open."""
         body = json.loads(route.request.post_data or "{}")
-        if " Pay(" in body["query"] and not changed:
+        if operation_name(body) == "Pay" and not changed:
             changed.append(True)
             body["variables"]["input"]["expectedAmount"]["amount"] = "500.00"
             await route.continue_(post_data=json.dumps(body))

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from server.document_manifest import PAGE_MANIFEST, read_manifest
 from tests.browser.browsing import Watched, watch
 from tests.support.demo_server import Demo
 
@@ -21,6 +22,14 @@ STORED = """if (location.origin === %(origin)s && !sessionStorage.getItem("token
 # Enough for a machine under load.
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
+
+
+NAMES = {entry.id: entry.name for entry in read_manifest(PAGE_MANIFEST)}
+
+
+def operation_name(body: Mapping[str, Any]) -> str | None:
+    """Return the name of the operation that the page asks for by its id."""
+    return NAMES[body["documentId"]] if "documentId" in body else None
 
 
 class Visit:
@@ -38,7 +47,7 @@ class Visit:
 
     def sent(self, name: str) -> list[dict[str, Any]]:
         """Return the variables of each operation of this name that the page has sent."""
-        return [one["variables"] for one in self.operations if f" {name}(" in one["query"]]
+        return [one["variables"] for one in self.operations if operation_name(one) == name]
 
     # -- actions -----------------------------------------------------------------------------------
 

@@ -301,3 +301,22 @@ def test_waits_and_sizes_are_the_settings() -> None:
     assert (reads.timeout_s, reads.dashboard_timeout_s, reads.wait_s) == (11, 1, 16)
     patient = waits.of_background
     assert (patient.lock_s, patient.statement_s) > (waits.lock_s, waits.statement_s)
+
+
+# -- trusted documents -----------------------------------------------------------------------------
+
+
+def test_server_that_answers_only_trusted_documents_has_some(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUSTED_DOCUMENTS", "only")
+    with pytest.raises(WrongSettings, match="TRUSTED_DOCUMENTS_FILE is not set"):
+        from_environment()
+    monkeypatch.setenv("TRUSTED_DOCUMENTS_FILE", "a.json, b.json")
+    assert from_environment().trusted_documents_file == ["a.json", "b.json"]
+    monkeypatch.delenv("TRUSTED_DOCUMENTS_FILE")
+    monkeypatch.setenv("PORTAL_PAGE", "true")
+    assert from_environment().trusted_documents == "only"
+    monkeypatch.setenv("TRUSTED_DOCUMENTS", "some")
+    with pytest.raises(WrongSettings, match="TRUSTED_DOCUMENTS"):
+        from_environment()

@@ -22,7 +22,7 @@ from models.append_only import is_append_only, unprotect
 from models.database import open_engine
 from models.ids import new_id
 from models.row import written
-from models.version_triggers import missing_triggers
+from models.version_triggers import NOTED, missing_triggers
 from models.versioned_tables import SHARED, VERSIONED
 from resolvers.visibility import IN_TOTALS, VISIBLE
 from tests.support import postgres
@@ -67,6 +67,8 @@ async def spoil(conn: AsyncConnection) -> None:
     """Set all versions to one that no trigger writes, as of another transaction."""
     await fire_deferred(conn)
     await conn.execute(update(DataVersion).values(version=SPOILED, renewed_in=1))
+    if conn.dialect.name == "postgresql":
+        await conn.execute(text(f"SELECT set_config('{NOTED}', '', true)"))
 
 
 async def renewed(conn: AsyncConnection) -> set[str]:

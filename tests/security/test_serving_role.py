@@ -28,9 +28,9 @@ NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 OWNER, SERVING = postgres.OWNER, postgres.SERVING
 # Words of the policy that PostgreSQL gives back in its own way.
 CONDITION = (
-    "(({column} = ( SELECT (NULLIF(NULLIF(current_setting('portal.practice'::text, true),"
-    " ''::text), '*'::text))::uuid AS \"nullif\")) OR (( SELECT NULLIF((current_setting("
-    "'portal.practice'::text, true) = '*'::text), false) AS \"nullif\") IS NOT NULL))"
+    "(NULLIF((({column} = ( SELECT (NULLIF(COALESCE(NULLIF(current_setting('portal.practice'::text,"
+    " true), ''::text), '00000000-0000-0000-0000-000000000000'::text), '*'::text))::uuid"
+    ' AS "nullif")) IS NOT FALSE), false) IS NOT NULL)'
 )
 
 

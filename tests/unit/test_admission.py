@@ -255,4 +255,4 @@ async def test_budgets_are_kept_for_the_most_recent_tokens(
     budgets = Budgets(20, 2, Clock())
     for number in range(5):
         budgets.spend(Caller("one", f"{number}"), 1)
-    assert list(budgets.used) == ["2", "3", "4"]
+    assert list(budgets.back_at) == ["2", "3", "4"]

@@ -81,3 +81,15 @@ async def test_failed_item_is_made_again_by_the_next_caller() -> None:
     assert len(tries) == 2
     with pytest.raises(KeyError):
         kept.pending["key"]
+
+
+def test_pinned_items_stay_and_take_no_room() -> None:
+    kept: FairCache[str, int] = FairCache(2)
+    kept.keep("pinned", 0)
+    kept.pin("pinned", 1)
+    for key in "abcde":
+        kept.keep(key, 2, "a")
+        assert kept.recall("pinned", "a") == kept.get("pinned", lambda: 0, "b") == 1
+    kept.forget("pinned")
+    kept.clear()
+    assert (kept.items, kept.weight, kept.owners) == ({"pinned": 1}, 0, {})

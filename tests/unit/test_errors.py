@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 LISTED = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
 # The ways in which the code writes an error code.
 SAID = re.compile(
-    r"""(?:graphql_error|FieldError|HTTPError|with_code)\(\s*(?:\w+,\s*)?"([A-Z_]+)"|"code":\s*"([A-Z_]+)\""""
+    r"""(?:graphql_error|FieldError|HTTPError|RequestError|with_code)\(\s*(?:\w+,\s*)?"([A-Z_]+)"|"code":\s*"([A-Z_]+)\""""
 )
 
 

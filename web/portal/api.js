@@ -1,9 +1,11 @@
-/** Asking the API: a query is a file of `queries/`, sent as it is. */
+/** Asking the API: an operation is a file of `queries/`, and is sent as the id of its text. */
+
+import { IDS } from "./document-ids.js";
 
 const API = "/graphql";
 const TOKEN = "token";
-/** @type {Map<string, string>} */
-const texts = new Map();
+// The server has no document of this id: the page was loaded from another release.
+const OTHER_RELEASE = "PERSISTED_QUERY_NOT_FOUND";
 
 /** The server turned a request away; `code` is one of docs/errors.md. */
 export class TurnedAway extends Error {
@@ -29,14 +31,14 @@ export const token = {
 };
 
 /**
- * The data of `queries/<name>.graphql`, asked with these variables.
+ * Returns the data of `queries/<name>.graphql`, asked with these variables.
  *
  * @param {string} name
  * @param {Record<string, unknown>} variables
  * @returns {Promise<any>}
  */
 export async function ask(name, variables = {}) {
-  const response = await post({ query: await text(name), variables });
+  const response = await post({ documentId: IDS[name], variables });
   let answer;
   try {
     answer = await response.json();
@@ -47,6 +49,7 @@ export async function ask(name, variables = {}) {
   if (!error) return answer.data;
   const code = error.extensions?.code;
   if (response.status >= 500 || code === "UNAVAILABLE") throw new Unanswered(error.message);
+  if (code === OTHER_RELEASE) throw new TurnedAway("This page is old: load it again.", code);
   throw new TurnedAway(error.message, code);
 }
 
@@ -79,7 +82,7 @@ export async function file(address) {
   throw new TurnedAway(error?.message ?? "The file was not sent.", error?.extensions?.code);
 }
 
-/** @param {{query: string, variables: object}} body */
+/** @param {{documentId: string, variables: object}} body */
 async function post(body) {
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
@@ -89,18 +92,4 @@ async function post(body) {
   } catch {
     throw new Unanswered("The server is out of reach.");
   }
-}
-
-/**
- * @param {string} name
- * @returns {Promise<string>}
- */
-async function text(name) {
-  const known = texts.get(name);
-  if (known !== undefined) return known;
-  const response = await fetch(`queries/${name}.graphql`).catch(() => null);
-  if (!response?.ok) throw new Unanswered("The server is out of reach.");
-  const read = await response.text();
-  texts.set(name, read);
-  return read;
 }

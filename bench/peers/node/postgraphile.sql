@@ -10,7 +10,7 @@ COMMENT ON VIEW postgraphile.practice IS '@primaryKey id';
 
 CREATE VIEW postgraphile.client AS
 SELECT c.practice_id, c.id, c.name, moved.balance AS balance_minor, moved.pool, moved.invoiced,
-    moved.refunded, moved.written_off, moved.adjusted, a.allocated, held.disputed,
+    moved.refunded, moved.taken_back, moved.written_off, moved.adjusted, a.allocated, held.disputed,
     EXISTS (
         SELECT FROM public.payment p
         WHERE p.practice_id = c.practice_id AND p.client_id = c.id

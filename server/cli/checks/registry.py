@@ -14,6 +14,7 @@ from server.cli.checks.payments import (
 from server.cli.checks.practices import check_practices, check_tax_ids
 from server.cli.checks.recovery import check_recovery
 from server.cli.checks.replica import check_replica
+from server.cli.checks.trusted_documents import check_trusted_documents
 from server.cli.checks.webhooks import check_endpoints
 
 READY = frozenset({"database", "revision"})
@@ -28,6 +29,7 @@ AT_START = (
     Check("recovery", check_recovery, READY | {"payments"}),
     Check("mail", check_mail_settings),
     Check("practices", check_practices, READY),
+    Check("trusted-documents", check_trusted_documents),
 )
 EVERY_CHECK = (
     *AT_START,
