@@ -38,7 +38,7 @@ RUNNING = (
     " AND pid <> pg_backend_pid()"
 )
 # Seconds, far more than a request takes that waits for no endless statement.
-SOON_S = 20
+SOON_S = 60
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ async def test_stripe_is_read_outside_of_the_transaction(
     read = Stripe.method
 
     async def change_and_read(gateway: Stripe, *given: str) -> object:
-        async with asyncio.timeout(3), desk.engine.begin() as conn:
+        async with asyncio.timeout(30), desk.engine.begin() as conn:
             await conn.execute(update(Practice).values(phone="1"))
         return await read(gateway, *given)
 

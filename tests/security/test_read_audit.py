@@ -107,6 +107,7 @@ async def test_read_waits_until_the_queue_has_room(
     portal.read_audit.patience_s = 60
     await until(lambda: sum(one.waiting for one in portal.read_audit.pending.values()) == 3)
     await broken.failed.wait()
+    await until(lambda: sum(one.done() for one in reads) == 2)
     done, waiting = await asyncio.wait(reads, timeout=0.1)
     assert (len(done), len(waiting)) == (2, 3)
     broken.is_mended = True

@@ -13,7 +13,7 @@ from server.http.connections import ConnectionLimits
 from server.http.serving import uvicorn_options
 
 # Seconds, far more than any response takes.
-SOON_S = 20
+SOON_S = 60
 
 
 class Server(uvicorn.Server):

@@ -48,7 +48,7 @@ from tests.support.processes import SECRET, wait_for
 NUMBERS = {"good": GOOD, "declined": DECLINED, "asks": ASKS}
 # The reconciler reads payments of a minute ago, and waits half an hour for a cardholder.
 SOON_S, LATE_S = 90, 45 * 60
-AT_REST_WITHIN_S = 20
+AT_REST_WITHIN_S = 60
 
 
 @dataclass
