@@ -18,6 +18,7 @@ from identity.tokens import PERSONAL_SCOPES, Subject
 from models import Client, Contact, ContactRight, Relation, Scope, Token
 from models.database.read_pools import Lanes
 from models.ids import new_id
+from models.measures import CACHE_LOOKUPS
 from tests.support.portal import Portal, served
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
@@ -251,14 +252,27 @@ RACES = {
 }
 
 
+@pytest.fixture(scope="module", params=[0, 16], ids=["none kept", "answers kept"])
+async def racing(
+    new_database: NewDatabase, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Portal, bool]]:
+    """Yield a portal, and whether it keeps answers."""
+    async with new_database() as url, served(url, answer_cache_mb=request.param) as it:
+        yield it, request.param > 0
+
+
 @pytest.mark.parametrize("name", RACES)
 async def test_no_request_after_a_change_is_answered_by_the_old_rights(
-    portal: Portal, name: str
+    racing: tuple[Portal, bool], name: str
 ) -> None:
-    race, (contact_id, token) = RACES[name], await aunt(portal)
+    (portal, keeps), race = racing, RACES[name]
+    contact_id, token = await aunt(portal)
     both = [ANA, "Ben Osei"]
     is_changed = False
     late = 0
+    before = CACHE_LOOKUPS.values["answers", "hit"]
+    for _ in range(3):
+        await ask(portal, token, {"query": NAMES})
 
     async def sender(number: int) -> None:
         nonlocal late
@@ -281,6 +295,8 @@ async def test_no_request_after_a_change_is_answered_by_the_old_rights(
         is_changed = True
 
     await asyncio.gather(changer(), *(sender(number) for number in range(8)))
+    # Among them the last of the three requests before the race.
+    assert (CACHE_LOOKUPS.values["answers", "hit"] > before) is keeps
 
 
 # -- large bodies ----------------------------------------------------------------------------------

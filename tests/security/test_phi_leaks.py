@@ -54,6 +54,7 @@ from tests.support.logs import captured_log
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import load
 from tests.support.practices.random_values import NOW
+from tests.support.twice import Twice
 from tests.support.webhooks import ANYWHERE, KEYS
 
 pytestmark = [pytest.mark.campaign, pytest.mark.twins(4)]
@@ -98,7 +99,7 @@ async def served(url: str) -> AsyncIterator[httpx.AsyncClient]:
     # Each token sends more than its budget for a minute admits.
     settings = Settings(database_url=url, token_key=KEY, database_connections=2, token_seconds=6000)
     application = app(settings, now=lambda: NOW)
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    transport = Twice(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://portal") as client,

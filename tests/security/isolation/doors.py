@@ -15,6 +15,7 @@ from tests.security.isolation.sight import Eyes
 from tests.support.headers import compared_headers
 from tests.support.portal import KEY
 from tests.support.practices.random_values import NOW
+from tests.support.twice import Twice
 
 
 @asynccontextmanager
@@ -27,9 +28,7 @@ async def server(matrix: Matrix) -> AsyncIterator[httpx.AsyncClient]:
     application = app(settings, now=lambda: NOW)
     async with (
         application.router.lifespan_context(application),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(application), base_url="http://portal"
-        ) as client,
+        httpx.AsyncClient(transport=Twice(application), base_url="http://portal") as client,
     ):
         yield client
 

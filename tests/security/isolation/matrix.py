@@ -13,15 +13,19 @@ from billing.documents.links import Signer
 from execution.authentication import Authenticator
 from execution.introspection import Introspection
 from execution.pipeline import GraphQLService, Request
+from execution.request_viewer import TokenViewer
 from graph.schema import schema
 from identity.token_keys import TokenKeys
 from models import database
+from models.measures import CACHE_LOOKUPS
 from tests.security.isolation.households import Bearer, Households
 from tests.security.isolation.sight import Eyes, Facts
 from tests.support.empty_databases import prepare
 from tests.support.portal import KEY
 from tests.support.practices.bookkeeping import load
 from tests.support.practices.random_values import NOW
+
+KEPT = ("answers", "hit")
 
 
 @dataclass
@@ -99,6 +103,8 @@ class Matrix:
         self.url, self.reads, self.households = url, reads, households
         self.facts = {name: Facts(rows) for name, rows in households.rows.items()}
         self.report = Report()
+        # The number of answers that were kept, and returned to a second request.
+        self.kept = 0
         # Probes that were made, by kind of viewer.
         self.made: set[tuple[str, str]] = set()
         # Ids that were not tried since they would be written: argument, kind of viewer, owner.
@@ -112,7 +118,11 @@ class Matrix:
     def forget(self) -> None:
         """Clear the caches of documents and plans."""
         self.graph = GraphQLService(
-            schema(), self.reads, Introspection.EVERYONE, Signer("http://portal", KEY)
+            schema(),
+            self.reads,
+            Introspection.EVERYONE,
+            Signer("http://portal", KEY),
+            answer_cache_bytes=2**24,
         )
 
     async def introspect(self) -> None:
@@ -126,11 +136,20 @@ class Matrix:
     async def body(
         self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
     ) -> bytes:
-        """Return the response's bytes."""
-        viewer = await self.bearers.viewer(bearer.secret, NOW)
-        assert viewer is not None
-        request = Request(query, None, variables or {})
-        return (await self.graph.answer(request, viewer, NOW)).body
+        """Return the bytes of both responses to a request that is sent twice.
+
+        The second answer is one that the server has kept, if it keeps any.
+        """
+        before = CACHE_LOOKUPS.values[KEPT]
+        first, second = [await self.sent(bearer, query, variables or {}) for _ in range(2)]
+        self.kept += CACHE_LOOKUPS.values[KEPT] - before
+        if first != second:
+            self.report.faults.append(f"{bearer}: {query[:200]} is answered in two ways")
+        return second
+
+    async def sent(self, bearer: Bearer, query: str, variables: Mapping[str, Any]) -> bytes:
+        sender = await TokenViewer.of(self.bearers, bearer.secret, NOW)
+        return (await self.graph.answer(Request(query, None, variables), sender, NOW)).body
 
     async def ask(
         self, bearer: Bearer, query: str, variables: Mapping[str, Any] | None = None
