@@ -116,12 +116,41 @@ async def test_database_of_a_newer_release(configured: Portal) -> None:
 async def set_revision(portal: Portal, revision: str | None) -> None:
     from models import migrations
 
-    statement = f"UPDATE alembic_version SET version_num = '{revision or migrations.head()}'"  # noqa: S608 - it is ours
+    version = revision or migrations.head()
+    await execute(portal, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608 - it is ours
+
+
+async def execute(portal: Portal, statement: str) -> None:
+    """Execute a statement as the owner of the tables."""
     if portal.url.startswith("sqlite"):
         async with portal.engine.begin() as conn:
             await conn.exec_driver_sql(statement)
     else:
         await postgres.execute(postgres.as_owner(portal.url), statement)
+
+
+async def test_disabled_trigger_of_versions(
+    configured: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if configured.url.startswith("sqlite"):
+        async with configured.engine.connect() as conn:
+            named = "SELECT sql FROM sqlite_master WHERE name = 'client_version_update'"
+            again = str((await conn.exec_driver_sql(named)).scalar_one())
+        disabled = "DROP TRIGGER client_version_update"
+    else:
+        again = "ALTER TABLE client ENABLE ALWAYS TRIGGER client_versions"
+        disabled = "ALTER TABLE client DISABLE TRIGGER client_versions"
+    await execute(configured, disabled)
+    try:
+        made = await results()
+        monkeypatch.setenv("ANSWER_CACHE_MB", "0")
+        without_kept_answers = await results()
+    finally:
+        await execute(configured, again)
+    assert made.failed == {"triggers"}
+    assert made.checks["triggers"]["preventsStart"] is True
+    assert "changed on client:" in made.sentence("triggers")
+    assert without_kept_answers.failed == set()
 
 
 async def test_replica_that_is_none(configured: Portal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Checks of the database: it answers, its tables are up to date, and its role may serve."""
+"""Checks of the database: it answers, its tables and triggers are up to date, and its role may
+serve.
+"""
 
 from pathlib import Path
 
@@ -6,6 +8,7 @@ from sqlalchemy import text
 
 from models import database, migrations
 from models.serving_role import role_faults
+from models.version_triggers import missing_triggers
 from server.cli.checks.check import CheckContext, CheckResult, listed
 
 
@@ -42,3 +45,18 @@ async def check_revision(context: CheckContext) -> CheckResult:
     if fault := migrations.revision_fault(found):
         return CheckResult.fatal(fault)
     return CheckResult.ok(f"The tables are those of this release, revision {found}.")
+
+
+async def check_triggers(context: CheckContext) -> CheckResult:
+    """Check the triggers that renew versions of data: without them old answers would be given."""
+    if context.settings.answer_cache_mb == 0:
+        return CheckResult.ok("No answers are kept (ANSWER_CACHE_MB=0).")
+    async with context.engine.connect() as conn:
+        tables = await conn.run_sync(missing_triggers)
+    if not tables:
+        return CheckResult.ok("Every change of a row that is in kept answers renews its versions.")
+    return CheckResult.fatal(
+        f"The triggers that renew versions of data are missing, disabled or changed on"
+        f" {', '.join(tables)}: answers would stay after changes. Set ANSWER_CACHE_MB=0 to serve"
+        " without kept answers (docs/databases.md)."
+    )

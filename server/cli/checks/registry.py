@@ -2,7 +2,12 @@
 
 from server.cli.checks.check import Check
 from server.cli.checks.clocks import check_clock
-from server.cli.checks.database import check_connection, check_revision, check_role
+from server.cli.checks.database import (
+    check_connection,
+    check_revision,
+    check_role,
+    check_triggers,
+)
 from server.cli.checks.documents import check_fonts
 from server.cli.checks.mail import check_mail_server, check_mail_settings
 from server.cli.checks.payments import (
@@ -23,6 +28,7 @@ AT_START = (
     Check("database", check_connection),
     Check("role", check_role, frozenset({"database"})),
     Check("revision", check_revision, frozenset({"database", "role"})),
+    Check("triggers", check_triggers, READY),
     Check("replica", check_replica, READY),
     Check("payments", check_destination, READY),
     Check("stripe-key", check_key, READY | {"payments"}),
