@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models import AccessEntry, Row
+from models import AccessEntry, DataVersion, Row
 
 # Columns that the server writes for any request: uses of tokens, and reads from Stripe.
 ITS_OWN = {"last_used_at", "checked_at", "compared_at", "compare_after", "leased_until"}
-# Append-only: `tests.security.isolation.trying` compares its entries separately.
-RECORD = AccessEntry.__tablename__
-TABLES = [table for table in Row.metadata.sorted_tables if table.name != RECORD]
+# The audit log is append-only, and `tests.security.isolation.trying` compares its entries. Versions
+# follow the changes of all other tables, those that undo a change too.
+LEFT_OUT = {AccessEntry.__tablename__, DataVersion.__tablename__}
+TABLES = [table for table in Row.metadata.sorted_tables if table.name not in LEFT_OUT]
 # Tables that a permitted mutation may write to.
 MOVING = [
     table
