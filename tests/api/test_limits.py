@@ -339,6 +339,7 @@ def test_lists_and_objects_count_the_selects_they_take() -> None:
     assert MAX_SELECTS < 2 + 22 * (11 + 8)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("reads", [SqliteReads, PostgresReads], ids=["sqlite", "postgresql"])
 @pytest.mark.parametrize("name", WRITTEN | REPORTS)
 def test_statement_has_no_more_selects_than_were_counted(name: str, reads: Any) -> None:

@@ -21,6 +21,7 @@ ASKERS = (
 CHOOSING = (("USD dashboard", 2), ("JPY dashboard without phi", 0), ("KWD contact of several", 2))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("sentence", WRITTEN)
 async def test_operation_is_one_statement_with_the_oracles_answer(
     comparison: Comparison, sentence: str
@@ -34,7 +35,7 @@ async def test_operation_is_one_statement_with_the_oracles_answer(
         assert answered.data
 
 
-@pytest.mark.share(3)
+@pytest.mark.share(6)
 @pytest.mark.twins(4)
 @pytest.mark.parametrize("sentence", WRITTEN)
 async def test_dashboard_reads_any_client(comparison: Comparison, sentence: str) -> None:
@@ -68,6 +69,7 @@ LISTS = (
 )
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("list_", LISTS)
 @pytest.mark.parametrize("forward", [True, False], ids=["forward", "backward"])
 async def test_pages_add_up_to_the_whole_list(

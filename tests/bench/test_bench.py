@@ -135,6 +135,7 @@ async def test_hand_written_endpoint_answers_with_the_same_bytes(
             assert compared_headers(portal) == compared_headers(by_hand)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("operation", NAMES)
 async def test_idiomatic_peer_answers_with_the_same_values(sides: Sides, operation: str) -> None:
     for asked in sides.askers.asked()[operation]:

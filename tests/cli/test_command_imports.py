@@ -66,7 +66,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("command", ["", "token", "contact link", "practice create", "serve"])
 def test_help_imports_nothing_but_the_command_line(command: str, tmp_path: Path) -> None:
     assert {"sqlalchemy", "strawberry", "stripe", "pydantic_settings"} <= dependencies()

@@ -95,6 +95,7 @@ def askers(tables: DividedTables) -> list[Pool]:
     return pools(tables.comparison)
 
 
+@pytest.mark.rest
 def test_tables_that_need_a_change_are_documented(tables: DividedTables) -> None:
     refused = {(one.table, key) for one in tables.divisions for key in one.refused}
     assert refused == set(re.findall(r"^\| `(\w+)` \| `(UNIQUE [^`]+)` \|", DOCUMENT, re.MULTILINE))

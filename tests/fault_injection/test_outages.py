@@ -30,6 +30,7 @@ BACKGROUND = ("the database does not answer", "reads can't be recorded", "a batc
 
 
 @pytest.mark.server
+@pytest.mark.rest
 async def test_restart_loses_no_request(cluster: Cluster, network: Network) -> None:
     """The restart closes every connection."""
     async with visited(cluster, network, PATIENCE) as visiting:

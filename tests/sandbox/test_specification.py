@@ -257,6 +257,7 @@ async def life() -> bytes:
     return kept
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
 async def test_every_call_matches_the_specification_in_every_state(
     double: Double, life: bytes, call: Call

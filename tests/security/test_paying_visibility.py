@@ -154,6 +154,7 @@ def input_of(portal: Paying, field: str, kind: str, asked: dict[str, str]) -> di
     return portal.input(WRONG, portal.card(), **{f"{kind}Id": asked[kind]})
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("viewer", VIEWERS)
 @pytest.mark.parametrize("changer", CHANGERS)
 async def test_mutation_reaches_only_own_rows(portal: Paying, changer: str, viewer: str) -> None:

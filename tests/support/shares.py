@@ -5,8 +5,10 @@
 - tests marked `slow`, `faults` or `rest`;
 - of a function marked `share(n)` all but one in n of the cases on each database; of functions
   marked `share(n, alike=True)` the same cases, since they share a costly setup;
-- of a module in a folder of `TWINS`, or marked `twins(n)`, all but one in n of the cases on
-  PostgreSQL that are left, for SQLite runs all of them. A database decides tests of `twins(1)`.
+- of a module marked `twins(n)` all but one in n of the cases on PostgreSQL that are left, for SQLite
+  runs all of them; a database decides tests of `twins(1)`;
+- of a folder in `TWINS` all cases on PostgreSQL but those of one module in n, of which the same is
+  left as if it were marked `twins(n)`. A database for each module takes longer than its cases.
 
 At least one case is taken, and the same cases each time. `pytest --rest` runs what `--quick` leaves
 out, but for `slow` and `faults`.
@@ -22,16 +24,16 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 LONG = ("slow", "faults")
 # Folders whose tests are about rules, and not about a database.
 TWINS = {
-    "tests/api": 16,
-    "tests/cli": 16,
-    "tests/client_records": 4,
-    "tests/documents": 16,
-    "tests/entry": 4,
-    "tests/imports": 16,
-    "tests/payments": 16,
-    "tests/recovery": 16,
-    "tests/security": 16,
-    "tests/sign_in": 16,
+    "tests/api": 4,
+    "tests/cli": 4,
+    "tests/client_records": 2,
+    "tests/documents": 4,
+    "tests/entry": 2,
+    "tests/imports": 4,
+    "tests/payments": 4,
+    "tests/recovery": 4,
+    "tests/security": 4,
+    "tests/sign_in": 4,
 }
 # The number of cases of which one is taken, and the name of the group.
 Group = tuple[int, str]
@@ -56,8 +58,10 @@ def number(whole: int, *, quick: int) -> int:
 def divided(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Divide the tests into those that a quick run takes and those that it leaves out."""
     items = list(items)
-    short = (item for item in items if not is_marked(item, "rest", *LONG))
-    taken = {*portion(twin_group, portion(share_group, short))}
+    short = [item for item in items if not is_marked(item, "rest", *LONG)]
+    modules = modules_on_postgresql(short)
+    here = (item for item in short if not is_twin(item) or module(item) in modules)
+    taken = {*portion(twin_group, portion(share_group, here))}
     return [item for item in items if item in taken], [item for item in items if item not in taken]
 
 
@@ -94,8 +98,35 @@ def twin_group(item: pytest.Item) -> Group:
     """Return the group of a module's cases on PostgreSQL; any other case is alone."""
     if not is_on_postgresql(item.nodeid):
         return 1, item.nodeid
-    module = item.nodeid.partition("::")[0]
-    return marked(item, "twins", TWINS.get(module.rpartition("/")[0], 1)), module
+    return marked(item, "twins", TWINS.get(folder(module(item)), 1)), module(item)
+
+
+def is_twin(item: pytest.Item) -> bool:
+    """Return whether a case is on PostgreSQL because all of its folder's are on both databases."""
+    if item.get_closest_marker("twins") or not is_on_postgresql(item.nodeid):
+        return False
+    return folder(module(item)) in TWINS
+
+
+def modules_on_postgresql(items: Iterable[pytest.Item]) -> set[str]:
+    """Return the modules in the folders of `TWINS` whose cases on PostgreSQL may be taken."""
+    found = defaultdict(set)
+    for item in items:
+        if is_twin(item):
+            found[folder(module(item))].add(module(item))
+    return {
+        name
+        for where, modules in found.items()
+        for name in sorted(modules, key=digest)[: -(-len(modules) // TWINS[where])]
+    }
+
+
+def module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def folder(module: str) -> str:
+    return module.rpartition("/")[0]
 
 
 def marked(item: pytest.Item, name: str, otherwise: int) -> int:
@@ -111,6 +142,10 @@ def place(item: pytest.Item) -> bytes:
     share = item.get_closest_marker("share")
     is_alike = share is not None and share.kwargs.get("alike", False)
     name = item.name.partition("[")[2] if is_alike else item.name
+    return digest(name)
+
+
+def digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 

@@ -70,6 +70,11 @@ def test_folders_have_twins_too_except_modules_of_their_own_number(
     monkeypatch.setattr(shares, "TWINS", {"rules": 10})
     taken, _ = shares.divided(cases("rules/a.py"))
     assert by_database(taken) == {False: 20, True: 2}
+    modules = [cases(f"rules/{number}.py") for number in range(15)]
+    several, _ = shares.divided([case for module in modules for case in module])
+    assert by_database(several) == {False: 300, True: 4}
+    on_postgresql = {shares.module(one) for one in several if shares.is_on_postgresql(one.nodeid)}
+    assert len(on_postgresql) == 2
     decided, _ = shares.divided(cases("rules/a.py", pytest.mark.twins(1)))
     assert by_database(decided) == {False: 20, True: 20}
     for other in ("a.py", "other/a.py", "rules/deep/a.py"):

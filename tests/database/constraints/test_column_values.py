@@ -122,6 +122,7 @@ ADDING_UP = {
 }
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("row", "column"), [pytest.param(*each, id=str(each[1])) for each in AMOUNTS]
 )
