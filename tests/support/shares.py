@@ -5,8 +5,8 @@
 - tests marked `slow`, `faults` or `rest`;
 - of a function marked `share(n)` all but one in n of the cases on each database; of functions
   marked `share(n, alike=True)` the same cases, since they share a costly setup;
-- of a module marked `twins(n)` all but one in n of the cases on PostgreSQL that are left, for SQLite
-  runs all of them; a database decides tests of `twins(1)`;
+- of a module marked `twins(n)` all but one in n of the cases on PostgreSQL that are left, for
+  SQLite runs all of them; a database decides tests of `twins(1)`;
 - of a folder in `TWINS` all cases on PostgreSQL but those of one module in n, of which the same is
   left as if it were marked `twins(n)`. A database for each module takes longer than its cases.
 
