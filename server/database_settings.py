@@ -47,7 +47,7 @@ class DatabaseSettings(BaseSettings):
         ge=1,
         le=200,
         description="Connections for the reads of dashboards, in each process (PostgreSQL), so that"
-        " other viewers don't wait for them.",
+        " other viewers don't wait for them; half of the database's cores delay others least.",
     )
     dashboard_timeout_s: float = Field(
         default=3,
