@@ -228,10 +228,10 @@ async def listening(portal: Portal) -> AsyncIterator[int]:
 
 
 async def until_running(portal: Portal, count: int) -> None:
-    """Wait until so many endless statements run in PostgreSQL.
+    """Wait until PostgreSQL runs this number of endless statements.
 
-    Each begins and ends a moment after it was told to, and one that is told to end before it has
-    begun does not. SQLite's run in threads, which are waited for.
+    A statement begins and ends with a delay. A cancel that arrives before the statement begins is
+    lost. On SQLite the statements run in threads, and the tests wait for those.
     """
     if not portal.url.startswith("postgresql"):
         return

@@ -1,10 +1,9 @@
 """Documents and plans that the applications of one process share.
 
 Each test has an application of its own, and the same documents are sent to hundreds of them. Each
-application has its own caches, as a server has, and only what a cache lacks is taken from what
-another application made: a document is parsed, validated and planned once for each kind of
-database. Any patch, and the end of any patch, discards what is shared, since the patched code might
-have been at work.
+application has its own caches, as a server has. An entry that a cache lacks is taken from another
+application, so a document is parsed, validated and planned once for each kind of database. Any
+patch, and the end of any patch, discards the shared entries, since patched code may have made them.
 
 `tests/unit/test_startup_check.py` checks the schema, so no application of this process does.
 """
@@ -24,12 +23,12 @@ from execution.prepared_operation import PreparedOperation
 from planner.cache import FairCache
 from server import app as server
 
-# What was made, by what it depends on.
+# Entries, by the objects that they depend on.
 Made = defaultdict[Any, dict[Any, Any]]
 
 
 class SharingCache(FairCache[Any, Any]):
-    """A cache that takes what it lacks from what others made."""
+    """A cache that takes missing entries from other applications' caches."""
 
     def __init__(self, own: FairCache[Any, Any], made: Made, name: Any) -> None:
         super().__init__(own.size, own.weigh)
