@@ -11,10 +11,10 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 # Processes of tests, each with a PostgreSQL of its own; AT_ONCE= for one. The quick tests wait for
-# deadlines and servers a third of the time, so three of their processes keep two cores at work.
+# deadlines and servers a third of the time, so four of their processes keep two cores at work.
 SCOPES := --dist loadscope --no-loadscope-reorder
 AT_ONCE ?= -n 2 $(SCOPES)
-test: AT_ONCE = -n 3 $(SCOPES)
+test: AT_ONCE = -n 4 $(SCOPES)
 
 BIN := .venv/bin
 # The environment of the benchmark's peers in Python.

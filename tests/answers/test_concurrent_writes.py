@@ -102,6 +102,7 @@ async def play(made: World, seed: int) -> None:
         await judge.check_all(made.wide)
 
 
+@pytest.mark.rest
 async def test_reads_among_writes_keep_no_old_answer(filled: World) -> None:
     before = hits()
     for seed in range(ROUNDS):

@@ -26,7 +26,7 @@ from tests.support import shares
 pytestmark = pytest.mark.campaign
 
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
-STEPS = int(os.environ.get("EXACTNESS_STEPS", shares.number(100_000, quick=300)))
+STEPS = int(os.environ.get("EXACTNESS_STEPS", shares.number(100_000, quick=150)))
 # Steps over the same rows; afterwards they are too strange for most reads.
 STEPS_OF_WORLD = shares.number(1_000, quick=150)
 # Half of the steps are made on each database.

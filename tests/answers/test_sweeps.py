@@ -130,6 +130,7 @@ async def without(engine: AsyncEngine, trigger: Trigger) -> AsyncIterator[None]:
 
 @pytest.mark.share(24)
 @pytest.mark.parametrize("name", TABLES)
+@pytest.mark.rest
 async def test_missing_trigger_is_noticed(filled: World, name: str) -> None:
     async with open_engine(filled.owner_url) as engine:
         async with engine.connect() as conn:

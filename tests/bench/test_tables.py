@@ -291,6 +291,7 @@ async def test_response_of_another_size_fails_the_round(asks: rounds.Load) -> No
 
 
 @pytest.mark.parametrize("asks", WHO_ASKS)
+@pytest.mark.rest
 async def test_requests_with_a_number_are_all_different(asks: rounds.Load) -> None:
     async with answering(b"200 OK") as (port, got):
         for _ in range(2):

@@ -108,6 +108,7 @@ async def test_scripts_and_styles_from_elsewhere_are_refused(reader: Visit) -> N
     assert await watched.page.evaluate("window.ran") is None
 
 
+@pytest.mark.rest
 async def test_docs_completion_and_formatting_work(chrome: BrowserContext, demo: Demo) -> None:
     watched = await browsing.open_graphiql(chrome, demo.url)
     page = watched.page

@@ -14,7 +14,7 @@ from tests.support.demo_server import Demo, free_port
 from tests.support.demo_snapshot import PORTAL, SANDBOX, Snapshot
 from tests.support.processes import wait_for
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.rest]
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ async def status(payer: Visit, token: str) -> int:
         ).status_code
 
 
+@pytest.mark.rest
 async def test_link_in_another_browser_says_where_to_open_it(payer: Visit) -> None:
     await ask_for_mail(payer)
     async with the_mail(payer) as mail:
@@ -164,6 +165,7 @@ async def asked_for_one_too_many(payer: Visit, email: str) -> str:
     return re.sub(r"\d+:\d+", "", text.replace(email, ""))
 
 
+@pytest.mark.rest
 async def test_link_works_once_and_an_unknown_address_reads_the_same(payer: Visit) -> None:
     await ask_for_mail(payer, UNKNOWN)
     unknown = await payer.page.locator("main").inner_text()

@@ -85,6 +85,7 @@ def test_restored_file_is_served_after_its_recovery(folder: Path) -> None:
     assert "Receipts go on after 2000" in portal("recover", "--restored").stdout
 
 
+@pytest.mark.rest
 def test_moved_file_keeps_its_numbers(folder: Path) -> None:
     assert portal("backup", "moved.db").exit_code == 0
     clear(folder)

@@ -159,7 +159,7 @@ async def test_currency_unsupported_by_stripe_turns_payments_off(new_database: A
         assert client["canPay"]["reason"] == "ONLINE_PAYMENTS_OFF"
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 @pytest.mark.parametrize(("environment", "account"), TAKEN)
 def test_server_with_consistent_stripe_settings_starts(
     practice: Portal,

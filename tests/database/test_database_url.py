@@ -157,6 +157,7 @@ async def test_parameter_holds_for_reads_and_transactions(
     assert found == [value, value]
 
 
+@pytest.mark.rest
 async def test_migrations_take_the_same_urls(server: TlsServer) -> None:
     at = f"postgresql://postgres@/postgres?host={server.socket_folder}&port={server.port}"
     await postgres.execute(at, "CREATE DATABASE migrated TEMPLATE template0")

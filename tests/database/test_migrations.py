@@ -81,6 +81,7 @@ async def test_database_of_another_release_is_left_unchanged(engine: AsyncEngine
     assert await migrations.current_revision(engine) == "9999"
 
 
+@pytest.mark.rest
 async def test_concurrent_migrations_take_turns(new_database: NewDatabase) -> None:
     async def one(url: str) -> None:
         async with opened(url) as engine:
@@ -123,6 +124,7 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
+@pytest.mark.rest
 async def test_foreign_keys_are_enforced_again_after_a_migration(sqlite: AsyncEngine) -> None:
     await migrations.upgrade(sqlite)
     async with sqlite.connect() as conn:

@@ -135,6 +135,7 @@ def test_documented_responses_are_the_demos(demo: Demo, text: str, operation: st
     assert undated(ask(demo, "client", documented(text, operation))) == undated(json.loads(answer))
 
 
+@pytest.mark.rest
 def test_documented_steps_pay(
     forked: demonstration.Run, snapshot: Snapshot, tmp_path: Path
 ) -> None:

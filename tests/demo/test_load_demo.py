@@ -247,6 +247,7 @@ async def portal(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, cli.app, arguments)
 
 
+@pytest.mark.rest
 async def test_command_loads_the_practices_of_its_seed(
     new_database: NewDatabase, environment: Callable[[str], None]
 ) -> None:

@@ -56,6 +56,7 @@ async def test_example_is_imported_by_its_mapping(practice: ImportDesk) -> None:
     assert report.proof.clients == CLIENTS
 
 
+@pytest.mark.rest
 async def test_larger_export_comes_to_the_balances_of_the_other_system(
     practice: ImportDesk,
 ) -> None:

@@ -178,6 +178,7 @@ async def test_five_declines_in_an_hour_block_the_client(portal: Paying) -> None
     assert (await portal.pay(10_000, portal.card()))["__typename"] == "PaySucceeded"
 
 
+@pytest.mark.rest
 async def test_twenty_declines_from_one_address_block_the_address(
     portal: Paying,
 ) -> None:

@@ -30,6 +30,7 @@ TRIES = 30
 LOSERS = {"PaymentInProgress", "AmountChanged", "NothingToPay", "PayProcessing"}
 
 
+@pytest.mark.rest
 async def test_fifty_tabs_are_one_charge(forked: Run, postgres_url: str, tmp_path: Path) -> None:
     async with postgres.database(postgres_url) as url:
         practice = await opened(url)

@@ -127,6 +127,7 @@ CRASHES = {
 
 
 @pytest.mark.parametrize("crash", CRASHES)
+@pytest.mark.rest
 async def test_crash_is_not_taken_for_a_restore(portal: Paying, crash: str) -> None:
     await portal.invoice(10_000)
     portal.api.faults.append(replace(CRASHES[crash]))
@@ -138,6 +139,7 @@ async def test_crash_is_not_taken_for_a_restore(portal: Paying, crash: str) -> N
     await assert_whole(portal)
 
 
+@pytest.mark.rest
 async def test_server_that_was_started_without_an_answer_stops_payments_later(
     portal: Paying, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ CELLS = [(probe, sort) for probe in PROBES for sort in (OUT[1:] if probe in FAR 
 CELLS += [("ids of everybody", sort) for sort in PROGRAMS]
 AT_LEAST = 5_000
 # One viewer in so many opens the documents, since each document is printed.
-EACH = shares.number(1, quick=3)
+EACH = shares.number(1, quick=6)
 
 
 @pytest.fixture(scope="module")

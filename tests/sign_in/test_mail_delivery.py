@@ -38,6 +38,7 @@ async def portal(new_database: NewDatabase) -> AsyncIterator[SigningIn]:
 # -- fair order ------------------------------------------------------------------------------------
 
 
+@pytest.mark.rest
 async def test_flood_of_requests_does_not_delay_another_networks_mail(portal: SigningIn) -> None:
     """From a few networks: to unknown addresses, to many people, and more than the limit."""
     emails = [f"c{n}@example.com" for n in range(40)]
@@ -117,6 +118,7 @@ async def test_refused_mail_is_sent_again_with_another_secret(
     assert caplog.text.count("it is tried again") == 2
 
 
+@pytest.mark.rest
 async def test_unreachable_mail_server_is_tried_until_the_link_would_expire(
     portal: SigningIn, caplog: pytest.LogCaptureFixture
 ) -> None:

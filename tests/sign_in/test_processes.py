@@ -29,7 +29,7 @@ from tests.support.sign_in import (
     until,
 )
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.rest]
 
 PROCESSES, TRIES = 2, 16
 Serve = Callable[..., AbstractAsyncContextManager[list[httpx.AsyncClient]]]
@@ -90,7 +90,6 @@ async def ask(browser: httpx.AsyncClient, query: str, token: str, **variables: A
     return await browser.post("/graphql", json=body, headers=headers)
 
 
-@pytest.mark.rest
 async def test_link_used_at_two_processes_is_one_sign_in(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
@@ -103,7 +102,6 @@ async def test_link_used_at_two_processes_is_one_sign_in(
     assert len(await portal.all(Token)) == 1
 
 
-@pytest.mark.rest
 async def test_codes_tried_at_two_processes_are_counted_together(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
@@ -117,7 +115,6 @@ async def test_codes_tried_at_two_processes_are_counted_together(
     assert sorted(one["triesLeft"] for one in outcomes) == [0] * (TRIES - 4) + [1, 2, 3, 4]
 
 
-@pytest.mark.rest
 async def test_requests_at_two_processes_share_the_limit_of_mails(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
@@ -130,7 +127,6 @@ async def test_requests_at_two_processes_share_the_limit_of_mails(
         assert sum(row.done_at == row.created_at for row in rows) == TRIES - 4
 
 
-@pytest.mark.rest
 async def test_switch_and_changed_address_are_known_to_the_other_process(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:
@@ -179,7 +175,6 @@ async def test_ended_sign_in_is_refused_by_the_other_process(
         assert hidden not in logged
 
 
-@pytest.mark.rest
 async def test_process_sends_the_mails_of_an_earlier_one(
     serve: Serve, portal: SigningIn, tmp_path: Path
 ) -> None:

@@ -24,16 +24,16 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 LONG = ("slow", "faults")
 # Folders whose tests are about rules, and not about a database.
 TWINS = {
-    "tests/api": 4,
-    "tests/cli": 4,
+    "tests/api": 8,
+    "tests/cli": 8,
     "tests/client_records": 2,
-    "tests/documents": 4,
-    "tests/entry": 2,
-    "tests/imports": 4,
-    "tests/payments": 4,
-    "tests/recovery": 4,
-    "tests/security": 4,
-    "tests/sign_in": 4,
+    "tests/documents": 8,
+    "tests/entry": 4,
+    "tests/imports": 8,
+    "tests/payments": 6,
+    "tests/recovery": 8,
+    "tests/security": 8,
+    "tests/sign_in": 8,
 }
 # The number of cases of which one is taken, and the name of the group.
 Group = tuple[int, str]
