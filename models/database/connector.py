@@ -31,7 +31,7 @@ PROBE_S = 2.0
 # connection is closed, and milliseconds that sent data may stay unconfirmed.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 
-# Of the driver, while a connection is opened.
+# Of the driver, while a connection is opened or breaks.
 FAILURES = (
     OSError,
     asyncpg.PostgresError,
@@ -211,7 +211,7 @@ class PostgresConnector:
                 if self.probe is None or self.probe.is_closed():
                     self.probe = await self.open()
                 await self.probe.execute("SELECT 1")
-        except (DatabaseUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as why:
+        except (DatabaseUnavailable, *FAILURES) as why:
             self.forget_probe()
             return probe_failure(why)
         except BaseException:
