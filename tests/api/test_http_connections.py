@@ -236,8 +236,13 @@ async def test_address_is_examined_once_for_all_of_its_connections(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a flood of connections this was a fifth of the work for each."""
-    examined = []
-    monkeypatch.setattr(connections, "network", lambda host: examined.append(host) or host)
+    examined = list[str]()
+
+    def examine(host: str) -> str:
+        examined.append(host)
+        return host
+
+    monkeypatch.setattr(connections, "network", examine)
     async with listening(application, ConnectionLimits(connections=5)) as it:
         for _ in range(10):
             assert status(await it.ask(LAST)) == 200
