@@ -3,7 +3,8 @@
 A client's billing page is requested several times a second: first without other load, then beside
 two processes that only use the processor, beside one dashboard at its worst, beside twenty hostile
 callers of each kind, and last beside all of them. The busy processes show the part of the delay
-that comes from sharing this machine's cores, as with two statements of the database.
+that comes from sharing this machine's cores, as with two statements of the database. So does one
+that runs at the callers' priority, which should delay nobody.
 
 Budgets and limits are those of `portal serve`. Everything is measured in one run on one machine, so
 ratios are more reliable than milliseconds. The exit code is 1 if a caller got an internal error;
@@ -31,7 +32,7 @@ from sqlalchemy import select
 from bench import machine, practice
 from bench.commands import database_server, listed, say
 from bench.figures import percentile
-from bench.hostile_callers import ONE_DASHBOARD, TWENTY, Target, told
+from bench.hostile_callers import GROUPS, ONE_DASHBOARD, TWENTY, Target, told
 from bench.load import HOST, answer, request
 from bench.operations import Asked
 from bench.servers import ENVIRONMENT, LIFTED, Server, prepared, running
@@ -47,7 +48,9 @@ INTERNAL = "500"
 # the growth of memory.
 MOST_MORE_S, MOST_TIMES, MOST_MB = 0.020, 3.0, 50.0
 DASHBOARDS, CLIENTS = 3, 12
-BUSY = "two busy processes"
+BUSY, IDLE = "two busy processes", "one of the callers' priority"
+SPINS = "while True: pass"
+SPINS_IDLY = f"import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\n{SPINS}"
 # Connections of the server, as docs/operations.md recommends for a database with these cores.
 CORES = os.cpu_count() or 1
 CONNECTIONS, DASHBOARD_CONNECTIONS = 2 * CORES, max(CORES // 2, 1)
@@ -71,7 +74,7 @@ def main(
     seconds: Annotated[int, typer.Option(min=2, help="Seconds of each phase.")] = 60,
     clients: Annotated[int, typer.Option(min=200, help="Clients of the two practices.")] = 2_000,
     kinds: Annotated[
-        str, typer.Option(help=f"Kinds of callers, separated by commas: {', '.join(TWENTY)}.")
+        str, typer.Option(help=f"Kinds of callers, separated by commas: {', '.join(GROUPS)}.")
     ] = ",".join(TWENTY),
     connections: Annotated[
         int, typer.Option(min=1, help="DATABASE_CONNECTIONS of the server.")
@@ -100,23 +103,24 @@ async def measure(
 ) -> list[Measured]:
     """Measure the page alone, beside busy processes, and beside each group of callers."""
     phases = {"quiet": [], ONE_DASHBOARD: [ONE_DASHBOARD], **{kind: [kind] for kind in kinds}}
-    found = []
+    busy, found = [], []
     async with attacked(server_url, clients, settings) as (server, target, page):
         await phase("warm", server, target, page, (), seconds / 4)
-        with busy_processes(2):
-            busy = await phase(BUSY, server, target, page, (), seconds / 2)
+        for name, number, program in ((BUSY, 2, SPINS), (IDLE, 1, SPINS_IDLY)):
+            with busy_processes(number, program):
+                busy.append(await phase(name, server, target, page, (), seconds / 2))
         for name, groups in {**phases, "all at once": kinds}.items():
             found.append(await phase(name, server, target, page, groups, seconds))
             await phase("rest", server, target, page, (), seconds / 4)
-    return [found[0], busy, *found[1:]]
+    return [found[0], *busy, *found[1:]]
 
 
 @contextmanager
-def busy_processes(number: int) -> Iterator[None]:
+def busy_processes(number: int, program: str) -> Iterator[None]:
     """Keep processes running that use as much of the processor as they get."""
     with ExitStack() as stack:
         for _ in range(number):
-            one = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            one = stack.enter_context(subprocess.Popen([sys.executable, "-c", program]))
             stack.callback(one.kill)
         yield
 
@@ -190,7 +194,7 @@ async def times(port: int, sent: bytes, seconds: float) -> list[float]:
 
 def described(found: Sequence[Measured]) -> str:
     """Return a table of the phases, and which limits were kept."""
-    quiet, _, one, *twenty, _ = found
+    quiet, _, _, one, *twenty, _ = found
     rows = [
         [
             each.name,

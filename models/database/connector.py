@@ -31,7 +31,7 @@ PROBE_S = 2.0
 # connection is closed, and milliseconds that sent data may stay unconfirmed.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 
-# Of the driver, while a connection is opened.
+# Of the driver, while a connection is opened or breaks.
 FAILURES = (
     OSError,
     asyncpg.PostgresError,
@@ -193,27 +193,26 @@ class PostgresConnector:
 
     async def ask_twice(self) -> DatabaseUnavailable | None:
         """Ask on the connection that is there, and once more on a new one."""
-        first = await self.ask()
-        if first is None:
+        if await self.ask() is None:
             return None
-        second = await self.ask()
-        if second is None:
-            self.distrust()
-        return second
-
-    async def ask(self) -> DatabaseUnavailable | None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        failure = await self.ask()
+        if loop.time() > began + 2 * PROBE_S:
+            # This process stood still, and the answer may have been there.
+            failure = None
+        if failure is None:
+            self.distrust()
+        return failure
+
+    async def ask(self) -> DatabaseUnavailable | None:
         try:
             async with asyncio.timeout(PROBE_S):
                 if self.probe is None or self.probe.is_closed():
                     self.probe = await self.open()
                 await self.probe.execute("SELECT 1")
-        except (DatabaseUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as why:
+        except (DatabaseUnavailable, *FAILURES) as why:
             self.forget_probe()
-            if loop.time() > began + 2 * PROBE_S:
-                # This process stood still, and the answer may have been there.
-                return None
             return probe_failure(why)
         except BaseException:
             self.forget_probe()

@@ -110,15 +110,15 @@ class Prepared:
         assert self.begin is not None
         try:
             await self.connection.execute(self.begin)
-            return await self.run(sql, values, practice_id)
-        except (asyncio.CancelledError, TimeoutError):
-            # The transaction stays open.
-            self.connection.terminate()
-            raise
-        finally:
-            if not self.connection.is_closed():
+            row = await self.run(sql, values, practice_id)
+        except Exception as error:
+            # After a timeout the statement may still run, and the connection is closed.
+            if not isinstance(error, TimeoutError) and not self.connection.is_closed():
                 # A transaction that failed is rolled back by it.
                 await self.connection.execute("COMMIT")
+            raise
+        await self.connection.execute("COMMIT")
+        return row
 
     async def run(self, sql: str, values: Sequence[Any], practice_id: str) -> Sequence[Any] | None:
         signed, statement = self.statements.get(sql) or await self.prepare(sql, len(values))
@@ -126,14 +126,16 @@ class Prepared:
         return signed.row(await statement.fetchrow(*values, practice_id))
 
     async def end_statement(self, sql: str) -> None:
-        """Wait until the database has ended a statement that was cancelled.
+        """Wait until the database has ended a statement that was cancelled, and its transaction.
 
-        The connection ends too where that takes long, or where the statement may not be prepared.
+        A cancellation that arrives before its statement has begun is lost. So the connection is
+        closed where the end takes long, and the database ends the statement. It is closed too where
+        the statement may not be prepared.
         """
         try:
             async with asyncio.timeout(ENDS_WITHIN_S):
                 # The driver has sent the cancellation; this is answered after it took effect.
-                await self.connection.execute("SELECT 1")
+                await self.connection.execute("SELECT 1" if self.begin is None else "ROLLBACK")
         except Exception:
             self.connection.terminate()
         if sql not in self.statements:

@@ -12,7 +12,7 @@ import asyncpg
 
 from models.database.confinement import EVERY_PRACTICE, SETTING
 from models.database.errors import DatabaseUnavailable
-from models.database.timeouts import READ_LOCK_S, Waits
+from models.database.timeouts import GONE_AFTER_S, READ_LOCK_S, Waits
 
 # The view has plain numbers where SHOW has units, and none of the settings that are our own.
 READ_BACK = """
@@ -45,6 +45,8 @@ class SessionSettings:
             "TimeZone": "UTC",
             # Compiling machine code for a statement takes longer than running it once.
             "jit": "off",
+            # A statement ends where its connection was closed, since a cancellation may be lost.
+            "client_connection_check_interval": milliseconds(GONE_AFTER_S),
         }
         return cls(settings, read_only=True)
 

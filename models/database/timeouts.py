@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 BUSY_TIMEOUT_MS = 10_000
+# How long a read may go on whose connection was closed.
+GONE_AFTER_S = 1.0
 # For the lock of a table, which only whoever changes the table itself keeps from a read.
 READ_LOCK_S = 1.0
 PREPARED_A_CONNECTION = 100

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from identity.sign_in.networks import network
@@ -18,6 +19,8 @@ NEVER = float("inf")
 # Deadlines are checked this often, or four times within the shortest of them.
 LOOKED_AT_S = 1.0
 WARNED_EVERY_S = 60.0
+# The addresses of connections that are remembered with the networks that they count for.
+REMEMBERED = 4_096
 
 log = logging.getLogger("portal")
 
@@ -57,6 +60,7 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
+        self.counted_as = lru_cache(REMEMBERED)(self.network_of)
         self.open: dict[ClientConnection, str | None] = {}
         self.of_network: Counter[str] = Counter()
         # Connections that wait for their client, the longest first: for the first request, and for
@@ -81,7 +85,7 @@ class Connections:
             self.look_later(loop)
         return True
 
-    def counted_as(self, host: str | None) -> str | None:
+    def network_of(self, host: str | None) -> str | None:
         """Return the network by which a client's connections are counted, or None for a proxy."""
         address = normal(host) if host is not None else None
         if address is None or address in self.limits.proxies:

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from server.http import connections
 from server.http.connections import ConnectionLimits
 from server.http.protocol import MAX_HEAD, MAX_HEADERS
 from server.http.proxies import parse_proxies
@@ -229,6 +230,23 @@ async def test_connections_per_address_are_limited_except_for_proxies(
         clients[0].close()
         await gone(it, 2)
         assert status(await it.ask(LAST)) == 200
+
+
+async def test_address_is_examined_once_for_all_of_its_connections(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a flood of connections this was a fifth of the work for each."""
+    examined = list[str]()
+
+    def examine(host: str) -> str:
+        examined.append(host)
+        return host
+
+    monkeypatch.setattr(connections, "network", examine)
+    async with listening(application, ConnectionLimits(connections=5)) as it:
+        for _ in range(10):
+            assert status(await it.ask(LAST)) == 200
+    assert examined == ["127.0.0.1"]
 
 
 # -- invalid HTTP ----------------------------------------------------------------------------------

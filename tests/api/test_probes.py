@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from unittest.mock import AsyncMock
 
+import asyncpg
 import pytest
 
 from models import Client
@@ -39,6 +41,19 @@ async def test_readyz_is_ok_while_every_connection_waits(postgres_url: str) -> N
                 assert (await portal.http.get("/readyz")).status_code == 200
                 await holder.rollback()
             await asyncio.gather(*waiting)
+
+
+async def test_readyz_asks_again_if_its_connection_breaks_amid_an_answer(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's error for it is not one of a connection."""
+    async with postgres.database(postgres_url) as url, served(url) as portal:
+        assert (await portal.http.get("/readyz")).status_code == 200
+        broken = AsyncMock(side_effect=asyncpg.InternalClientError("unknown protocol state"))
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncpg.Connection, "execute", broken)
+            assert (await portal.http.get("/readyz")).status_code == 503
+        assert (await portal.http.get("/readyz")).status_code == 200
 
 
 async def test_readyz_fails_if_the_sqlite_file_is_gone(tmp_path: Path) -> None:

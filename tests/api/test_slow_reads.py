@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock
 
+import asyncpg
 import httpx
 import pytest
 import uvicorn
@@ -35,7 +37,11 @@ ENDLESS = {
 }
 RUNNING = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active'"
-    " AND pid <> pg_backend_pid()"
+    " AND pid <> pg_backend_pid() AND datname = current_database()"
+)
+LEFT_OPEN = (
+    "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+    " AND datname = current_database()"
 )
 # Seconds, far more than a request takes that waits for no endless statement.
 SOON_S = 60
@@ -238,6 +244,37 @@ async def until_running(portal: Portal, count: int) -> None:
     async with asyncio.timeout(SOON_S):
         while await running(portal) != count:  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("endless")
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("is_pooled", [False, True])
+async def test_cancelled_read_ends_with_its_transaction(
+    portal: Portal,
+    browse: Browse,
+    monkeypatch: pytest.MonkeyPatch,
+    is_pooled: bool,
+    is_lost: bool,
+) -> None:
+    """A cancellation is lost where it reaches PostgreSQL before the statement has begun. Behind a
+    pooler each read is a transaction, also on the same connection afterwards.
+    """
+    if not portal.url.startswith("postgresql"):
+        pytest.skip("on SQLite a statement is ended by its own connection")
+    token, people = await portal.token(), application(portal).state.reads.people
+    people.connector.pools_transactions = is_pooled
+    await people.close()
+    if is_lost:
+        monkeypatch.setattr(asyncpg.connect_utils, "_cancel", AsyncMock())
+    browser = browse(SLOW, token)
+    await until_running(portal, 1)
+    await hang_up([browser])
+    # Long before the time limit of the statement.
+    await until_running(portal, 0)
+    assert len(people.idle) == (0 if is_lost else 1)
+    assert (await asked(portal, QUICK, token)).status_code == 200
+    async with portal.engine.connect() as conn:
+        assert await conn.scalar(text(LEFT_OPEN)) == 0
 
 
 async def running(portal: Portal) -> int:

@@ -6,6 +6,8 @@ from statistics import median
 
 import pytest
 
+from models.database.connector import PostgresConnector
+from models.database.errors import DatabaseUnavailable
 from tests.fault_injection.cluster import Cluster
 from tests.fault_injection.network import Network
 from tests.fault_injection.visiting import PROBES, Visitors, visited
@@ -17,6 +19,8 @@ AT_ONCE = 3
 DARK_S = 12.0
 # Seconds until a silent server is known to be gone; from then on no request waits for it.
 KNOWN_WITHIN_S = 7.0
+# Seconds for which a process does nothing.
+STILL_S = 2.0
 # Seconds to end, since queued entries may still be written.
 ENDED_WITHIN_S = 30.0
 
@@ -63,6 +67,33 @@ async def test_short_darkness_leaves_no_dead_connection(cluster: Cluster, networ
     async with visited(cluster, network) as visiting:
         network.darken()
         network.lighten()
+        await asyncio.sleep(KNOWN_WITHIN_S)
+        await visiting.recover()
+        await visiting.rest()
+
+
+async def test_dead_connections_are_found_by_a_process_that_stood_still(
+    cluster: Cluster, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still while the database is asked whether it answers."""
+    ask, was_asked = PostgresConnector.ask, asyncio.Event()
+
+    async def stand_still(connector: PostgresConnector) -> DatabaseUnavailable | None:
+        asking = asyncio.ensure_future(ask(connector))
+        await asyncio.sleep(0.1)
+        if not was_asked.is_set():
+            time.sleep(STILL_S)  # noqa: ASYNC251 (it is to block the event loop)
+        try:
+            return await asking
+        finally:
+            was_asked.set()
+
+    async with visited(cluster, network) as visiting:
+        network.darken()
+        monkeypatch.setattr("models.database.connector.PROBE_S", STILL_S / 4)
+        monkeypatch.setattr(PostgresConnector, "ask", stand_still)
+        network.lighten()
+        await was_asked.wait()
         await asyncio.sleep(KNOWN_WITHIN_S)
         await visiting.recover()
         await visiting.rest()
