@@ -4,7 +4,7 @@ import itertools
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -104,10 +104,11 @@ class World:
     """A filled database, its viewers' tokens by their names, and reads of all kinds.
 
     A client has a row in each table. `filled` are the ids of these rows and of a dashboard's token,
-    and `wide` are reads that show them.
+    and `wide` are reads that show them. `practices` are the ids of practices by currency.
     """
 
     url: str
+    practices: Mapping[str, str]
     secrets: dict[str, str]
     filled: frozenset[str]
     wide: Sequence[Case]
@@ -135,14 +136,14 @@ async def world(url: str, seed: int, generated: int = 60) -> AsyncIterator[World
         found = pools(comparison)
         cases = [*written_cases(found, random.Random(seed))]
         cases += drawn(generated, SCHEMA, found, seed)
-    usd = next(row["id"] for row in practices.rows[Practice] if row["currency"] == "USD")
+    by_currency = {row["currency"]: row["id"] for row in practices.rows[Practice]}
     async with open_engine(postgres.as_owner(url)) as owner, owner.begin() as conn:
         await remove_guards(conn)
-        ids = await fill(conn, usd, secrets)
+        ids = await fill(conn, by_currency["USD"], secrets)
     filled = frozenset([*filter(ID.fullmatch, ids.values()), practices.tokens[DASHBOARD]])
     client_id = f"cli_{ids['client']}"
     wide = [case(who, one, client_id) for who, sentences in WIDE.items() for one in sentences]
-    yield World(url, secrets, filled, wide, [*cases, *wide])
+    yield World(url, by_currency, secrets, filled, wide, [*cases, *wide])
 
 
 class RandomIds:
