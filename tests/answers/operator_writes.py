@@ -22,6 +22,7 @@ from tests.answers.api_writes import random_key
 from tests.answers.kinds import NotMade, Write
 from tests.answers.servers import Judge, Server
 from tests.answers.stripe_double import StripeDouble
+from tests.answers.world import remove_append_only, restore_append_only
 from tests.answers.writing_process import WritingProcess
 from tests.support.import_folders import Folder, write_folder
 
@@ -157,8 +158,15 @@ class OperatorWriter:
         await self.run("client", "merge", f"cli_{one}", "--into", f"cli_{other}")
 
     async def erase_client(self, currency: str) -> None:
+        """Erase a client, with the guards in place that the command suspends and puts back."""
         one, _ = await self.two_clients(currency)
-        await self.run("client", "erase", f"cli_{one}", "--reason", "asked for it", *DESPITE)
+        async with self.engine.begin() as conn:
+            await restore_append_only(conn)
+        try:
+            await self.run("client", "erase", f"cli_{one}", "--reason", "asked for it", *DESPITE)
+        finally:
+            async with self.engine.begin() as conn:
+                await remove_append_only(conn)
 
     async def two_clients(self, currency: str) -> tuple[str, str]:
         own = Client.practice_id == self.practices[currency]

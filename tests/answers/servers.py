@@ -157,6 +157,7 @@ async def judging(
         patch.setattr("server.app.flush_regularly", partial(flush_regularly, every_s=1e6))
         patch.setattr("execution.read_audit.WRITTEN_EVERY_S", 1e6)
         patch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
+        patch.setattr("billing.outbox.delivery.LOOK_EVERY_S", 1e6)
         async with AsyncExitStack() as stack:
             servers = [
                 await stack.enter_async_context(

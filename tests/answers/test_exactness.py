@@ -36,7 +36,7 @@ pytestmark = pytest.mark.campaign
 NewDatabase = Callable[[], AbstractAsyncContextManager[str]]
 STEPS = int(os.environ.get("EXACTNESS_STEPS", shares.number(100_000, quick=300)))
 # Steps over the same rows; afterwards they are too strange for most reads.
-STEPS_OF_WORLD = shares.number(1_000, quick=150)
+STEPS_OF_WORLD = shares.number(2_000, quick=150)
 # Half of the steps are made on each database.
 WORLDS = max(1, STEPS // 2 // STEPS_OF_WORLD)
 # The steps on a database after which no kind of write may be missing.
@@ -156,7 +156,8 @@ async def test_kept_answers_are_the_answers_of_now(
             await steps.make(STEPS_OF_WORLD)
     kept = hits() - before
     kinds.add(steps.seen.kinds)
-    print(f"{kept} of {judge.told['reads']} answers were kept; {steps.told}; {steps.api.told}")
+    print(f"{kept} of {judge.told['reads']} answers were kept; {judge.told}")
+    print(f"{steps.told}; {steps.api.told}")
     print(steps.seen.kinds)
     assert judge.told["with data"] > steps.told["read"] // 3
     assert kept > judge.told["reads"] // 5

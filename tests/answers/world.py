@@ -29,7 +29,7 @@ from models import (
     Token,
     ViewerKind,
 )
-from models.append_only import is_append_only, unprotect
+from models.append_only import is_append_only, protect, unprotect
 from models.database import open_engine
 from models.states import TRANSITIONS
 from tests.support import factories, postgres
@@ -47,6 +47,7 @@ from tests.support.triggers import drop_triggers
 FILLED_CLIENT, FILLED_CONTACT = "USD filled client", "USD filled contact"
 DASHBOARD = "USD dashboard"
 ID = re.compile(UUID)
+ONLY_ADDED = [one.name for one in Row.metadata.sorted_tables if is_append_only(one)]
 LOG = "nodes { at kind action fields name operation }"
 
 # Operations that the written ones leave out.
@@ -157,10 +158,19 @@ class RandomIds:
 
 
 async def remove_guards(conn: AsyncConnection) -> None:
-    for each in Row.metadata.sorted_tables:
-        if is_append_only(each):
-            await conn.run_sync(unprotect, each.name)
+    await remove_append_only(conn)
     await drop_triggers(conn, *(one.table for one in TRANSITIONS.values()))
+
+
+async def remove_append_only(conn: AsyncConnection) -> None:
+    """Remove the guards of rows that are only added."""
+    for name in ONLY_ADDED:
+        await conn.run_sync(unprotect, name)
+
+
+async def restore_append_only(conn: AsyncConnection) -> None:
+    for name in ONLY_ADDED:
+        await conn.run_sync(protect, name)
 
 
 async def fill(conn: AsyncConnection, practice_id: str, secrets: dict[str, str]) -> dict[str, str]:
