@@ -87,14 +87,14 @@ async def change_state(
     now: dt.datetime,
     reason: DeclineReason | None = None,
     refusal: PaymentRefusal | None = None,
-    **times: dt.datetime | None,
+    **facts: dt.datetime | int | None,
 ) -> None:
     """Write another state of a payment. An end state also releases the payment's claims.
 
     Raise StateChanged if the state of the payment's row is no longer that of `before`.
     """
     failure = reason if state is PaymentState.FAILED else None
-    values = {"checked_at": now, "refusal": refusal, "failure_reason": failure, **times}
+    values = {"checked_at": now, "refusal": refusal, "failure_reason": failure, **facts}
     mine = Payment.practice_id == before.practice_id, Payment.id == before.id
     if not await states.change(conn, mine, before.state, state, now, **values):
         raise StateChanged(f"payment {before.id} is no longer {before.state}")
@@ -143,9 +143,10 @@ async def record_success(
         await remember(conn, paid, intent, now)
     unused = received - sum(share.minor for share in shares if not share.is_credit)
     warn(paid, received, unused)
-    charged_at = intent.charged_at if intent else None
-    end = PaymentState.SUCCEEDED
-    await change_state(conn, paid, end, now, paid_at=paid_at, charged_at=charged_at)
+    facts = (
+        {"charged_at": intent.charged_at, "processor_fee_minor": intent.fee_minor} if intent else {}
+    )
+    await change_state(conn, paid, PaymentState.SUCCEEDED, now, paid_at=paid_at, **facts)
     return unused
 
 

@@ -75,7 +75,9 @@ class Intent:
     """A PaymentIntent. `decline` is the reason why its last try failed, and `card` then the card.
 
     `order` is the payment that it was created for: an intent of another program has none.
-    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge.
+    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge. `fee_minor` is the
+    part of the charge that Stripe keeps: it is unknown until Stripe has booked the charge, and where
+    Stripe books it in another currency.
     """
 
     id: str
@@ -87,6 +89,7 @@ class Intent:
     decline: DeclineReason | None
     card: Card | None
     charged_at: dt.datetime | None
+    fee_minor: int | None = None
 
 
 class SetupStatus(enum.StrEnum):
@@ -194,7 +197,16 @@ def parse_intent(data: Mapping[str, Any]) -> Intent:
         parse_decline(data.get("last_payment_error")),
         attached_card(data) or attached_card(data.get("last_payment_error") or {}),
         from_unix(charge["created"]) if isinstance(charge, Mapping) else None,
+        parse_fee(charge, currency),
     )
+
+
+def parse_fee(charge: Any, currency: str) -> int | None:
+    """Return Stripe's fee for a charge, if the call requested its balance transaction."""
+    booked = charge.get("balance_transaction") if isinstance(charge, Mapping) else None
+    if not isinstance(booked, Mapping) or booked["currency"] != currency:
+        return None
+    return from_stripe(booked["fee"], currency)
 
 
 def order_metadata(order: Order) -> dict[str, str]:
