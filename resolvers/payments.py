@@ -48,7 +48,7 @@ from resolvers.changed_since import since
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange, among, within_dates
 from resolvers.invoices import InvoiceRow
-from resolvers.money import Amount
+from resolvers.money import amount
 from resolvers.visibility import AnySelect, Visibility
 
 
@@ -84,8 +84,7 @@ def has_card(payment: PaymentRow) -> ColumnElement[bool]:
     return and_(payment.c.card_brand.is_not(None), payment.c.card_last4.is_not(None))
 
 
-def processor_fee(payment: PaymentRow) -> Amount:
-    return Amount(payment.c.processor_fee_minor)
+processor_fee = amount("processor_fee_minor")
 
 
 def has_processor_fee(payment: PaymentRow) -> ColumnElement[bool]:

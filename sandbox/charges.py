@@ -1,4 +1,4 @@
-"""Charges: each try of a payment at the bank, including declined ones, and Stripe's fee for them."""
+"""Charges: each try of a payment at the bank, including declined ones, and Stripe's fees."""
 
 from typing import Any
 

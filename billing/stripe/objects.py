@@ -75,9 +75,9 @@ class Intent:
     """A PaymentIntent. `decline` is the reason why its last try failed, and `card` then the card.
 
     `order` is the payment that it was created for: an intent of another program has none.
-    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge. `fee_minor` is the
-    part of the charge that Stripe keeps: it is unknown until Stripe has booked the charge, and where
-    Stripe books it in another currency.
+    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge. `fee_minor` is
+    the part of the charge that Stripe keeps. It is unknown until Stripe has booked the charge, and
+    where Stripe books it in another currency.
     """
 
     id: str

@@ -84,6 +84,11 @@ class Payment(Shown):
         return money.summed(held_disputes(self.world, self.row))
 
     @property
+    def processor_fee(self) -> int | None:
+        fee: int | None = self.row.processor_fee_minor
+        return fee
+
+    @property
     def receipt(self) -> Any:
         (found, *_) = [*self.world.where(models.Receipt, payment_id=self.row.id), None]
         return found if found and self.world.opens(found.client_id) else None

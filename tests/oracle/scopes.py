@@ -79,6 +79,8 @@ def of_field(type_: str, field: str) -> frozenset[Scope]:
     found = {BILLING}
     if field in HEALTH.get(type_, ()):
         found.add(PHI)
+    if (type_, field) == ("Payment", "processorFee"):
+        found.add(Scope.AGGREGATES_READ)
     if field == "document":
         found |= {Scope.DOCUMENTS_READ, PHI}
     return frozenset(found)
