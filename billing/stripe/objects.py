@@ -35,7 +35,8 @@ class IntentStatus(enum.StrEnum):
 class Card:
     """A card as Stripe has it, with the name and postal code that the bank checks.
 
-    Without a `customer` the card is not attached, or no longer.
+    Without a `customer` the card is not attached, or no longer. `country` is that of the billing
+    address. `is_of_wallet` is set for a card that Apple Pay, Google Pay or Link has given.
     """
 
     stripe_id: str | None
@@ -47,6 +48,8 @@ class Card:
     name: str | None
     zip: str | None
     customer: str | None
+    country: str | None = None
+    is_of_wallet: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,7 @@ def attached_card(data: Mapping[str, Any]) -> Card | None:
 def parse_card(method: Mapping[str, Any]) -> Card:
     """Return the card of a PaymentMethod, or of a token's preview, which has no id yet."""
     billing, facts = method.get("billing_details") or {}, method["card"]
+    address = billing.get("address") or {}
     return Card(
         method.get("id"),
         facts.get("fingerprint") or None,
@@ -284,8 +288,10 @@ def parse_card(method: Mapping[str, Any]) -> Card:
         facts["exp_month"],
         facts["exp_year"],
         billing.get("name") or None,
-        (billing.get("address") or {}).get("postal_code") or None,
+        address.get("postal_code") or None,
         reference(method.get("customer")),
+        address.get("country") or None,
+        bool(facts.get("wallet")),
     )
 
 

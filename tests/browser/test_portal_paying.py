@@ -302,3 +302,16 @@ async def tab_to(payer: Visit, selector: str) -> None:
         if await payer.page.evaluate(script, selector):
             return
     raise AssertionError(f"{selector} is not reached by the keyboard")
+
+
+@pytest.mark.rest
+async def test_balance_is_paid_from_a_country_without_postal_codes(payer: Visit) -> None:
+    await payer.begin_payment(VISA)
+    await payer.page.get_by_label("My country has no postal codes").check()
+    await expect(payer.page.get_by_label("Billing zip")).to_be_disabled()
+    # The country that the form chooses first has postal codes.
+    await payer.click("Pay $525.00")
+    await payer.problem("billing postal code are required")
+    await payer.page.get_by_label("Country", exact=True).select_option("AE")
+    await payer.click("Pay $525.00")
+    await is_paid(payer, 52500)

@@ -36,8 +36,17 @@ OPEN: Mapping[str, frozenset[str]] = {
     # The fields that return these types may need scopes.
     **dict.fromkeys(
         (
-            *("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
-            *("SignIn", "Identity"),
+            *(
+                "Node",
+                "Clinician",
+                "OnlinePayments",
+                "Wallets",
+                "Provider",
+                "Address",
+                "Money",
+                "PageInfo",
+            ),
+            *("SignIn", "Identity", "Wallets"),
         ),
         frozenset[str](),
     ),
