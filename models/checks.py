@@ -28,7 +28,10 @@ Pair = tuple[str | None, str | None]
 
 
 class Word(Text):
-    """Text of ASCII letters, digits, hyphens and underscores, like Stripe's ids."""
+    """Text of at least one ASCII letter, digit, hyphen or underscore, like Stripe's ids.
+
+    In a path of Stripe's API an empty id would ask for a list.
+    """
 
 
 def column_checks(columns: Iterable[Column[Any]]) -> Iterator[CheckConstraint]:
@@ -69,7 +72,8 @@ def bounds(column: Column[Any]) -> Pair:
     if isinstance(type_, BigInteger):
         return on_both_databases(f"abs({name}) < {AMOUNT_LIMIT}")
     if isinstance(type_, Word):
-        return f"{name} NOT GLOB '*[^A-Za-z0-9_-]*'", f"{name} ~ '^[A-Za-z0-9_-]*$'"
+        glob = f"{name} <> '' AND {name} NOT GLOB '*[^A-Za-z0-9_-]*'"
+        return glob, f"{name} ~ '^[A-Za-z0-9_-]+$'"
     if isinstance(type_, JSON):
         of_type = f"CASE WHEN json_valid({name}) THEN json_type({name}) = 'array' ELSE 0 END"
         return of_type, f"json_typeof({name}) = 'array'"

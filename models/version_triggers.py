@@ -18,12 +18,39 @@ from models.versioned_tables import VERSIONED, VersionedTable
 # The functions of PostgreSQL, for migrations that drop them.
 RENEW = "renew_versions(uuid, uuid[])"
 RENEW_ALL = "renew_all_versions()"
+# The names of a table's triggers on PostgreSQL, without the table's.
+ON_POSTGRESQL = ("versions", "emptied")
 
 
 def renew_on_changes(conn: Connection, table: str) -> None:
     """Create the triggers of a table that has versions."""
     for statement in statements(conn, table):
         conn.exec_driver_sql(statement)
+
+
+def create_missing_triggers(conn: Connection) -> list[str]:
+    """Create the triggers that are missing, disabled or not those of this release, and return their
+    tables.
+
+    Changes may have been missed, so all versions are renewed then.
+    """
+    tables = missing_triggers(conn)
+    for table in tables:
+        for trigger in triggers(conn, table):
+            conn.exec_driver_sql(f"DROP TRIGGER IF EXISTS {trigger}")
+        renew_on_changes(conn, table)
+    if tables:
+        fresh = RANDOM if conn.dialect.name == "sqlite" else "gen_random_uuid()::text"
+        conn.exec_driver_sql(f"UPDATE data_version SET version = {fresh}")  # noqa: S608 - a function
+    return tables
+
+
+def triggers(conn: Connection, table: str) -> list[str]:
+    """Return the triggers of a table, as DROP TRIGGER names them."""
+    if conn.dialect.name == "sqlite":
+        changes = (*CHANGED_ROWS, *(f"replaced_by_{change}" for change in REPLACING))
+        return [f"{table}_version_{change.lower()}" for change in changes]
+    return [f"{table}_{name} ON {table}" for name in ON_POSTGRESQL]
 
 
 def statements(conn: Connection, table: str) -> Iterator[str]:
@@ -36,14 +63,18 @@ def statements(conn: Connection, table: str) -> Iterator[str]:
 
 
 def missing_triggers(conn: Connection) -> list[str]:
-    """Return the tables whose triggers are missing, disabled or not those of this release."""
+    """Return the tables whose triggers are missing, disabled or not those of this release.
+
+    A table that an earlier revision lacks is not among them.
+    """
+    tables = [table for table in inspect(conn).get_table_names() if table in VERSIONED]
     if conn.dialect.name == "sqlite":
         there = set(conn.scalars(text("SELECT sql FROM sqlite_master WHERE type = 'trigger'")))
-        return [table for table in VERSIONED if not there.issuperset(statements(conn, table))]
+        return [table for table in tables if not there.issuperset(statements(conn, table))]
     shared = {"renewing": RENEW_BODY, "renewing_all": RENEW_ALL_BODY}
-    rows = conn.execute(WHOLE_TRIGGERS, {"names": [*VERSIONED], **shared})
+    rows = conn.execute(WHOLE_TRIGGERS, {"names": tables, **shared})
     whole = {row.name: row.body for row in rows}
-    return [name for name, versioned in VERSIONED.items() if whole.get(name) != body(versioned)]
+    return [table for table in tables if whole.get(table) != body(VERSIONED[table])]
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------------
@@ -116,7 +147,7 @@ def on_postgresql(table: str, versioned: VersionedTable) -> Iterator[str]:
         f" FOR EACH STATEMENT EXECUTE FUNCTION {RENEW_ALL}"
     )
     # The triggers also fire in a session that a superuser has set to replicate.
-    for trigger in ("versions", "emptied"):
+    for trigger in ON_POSTGRESQL:
         yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_{trigger}"
 
 
@@ -165,11 +196,13 @@ CHANGED_ROWS: Mapping[str, tuple[str, ...]] = {
     "UPDATE": ("OLD", "NEW"),
     "DELETE": ("OLD",),
 }
+# The changes by which OR REPLACE may remove other rows, and the condition of those rows.
+REPLACING: Mapping[str, str] = {"INSERT": "TRUE", "UPDATE": "rowid <> OLD.rowid"}
 
 
 def on_sqlite(table: str, versioned: VersionedTable, inspector: Inspector) -> Iterator[str]:
     names = [column["name"] for column in inspector.get_columns(table)]
-    seen = ", ".join(name for name in names if name not in versioned.unseen)
+    seen = ", ".join(sorted(set(names).difference(versioned.unseen)))
     for change, rows in CHANGED_ROWS.items():
         which = f"UPDATE OF {seen}" if change == "UPDATE" and versioned.unseen else change
         renewals = " ".join(renewal(row, versioned) for row in rows)
@@ -181,7 +214,7 @@ def on_sqlite(table: str, versioned: VersionedTable, inspector: Inspector) -> It
         # Indexes over expressions are not read; none of them is unique.
         warnings.simplefilter("ignore", SAWarning)
         keys = sorted(key.matches(names) for key in unique_keys(inspector, table))
-    for change, other in (("INSERT", "TRUE"), ("UPDATE", "rowid <> OLD.rowid")):
+    for change, other in REPLACING.items():
         taken = f"{other} AND ({' OR '.join([SAME_ROWID, *keys])})"
         yield (
             f"CREATE TRIGGER {table}_version_replaced_by_{change.lower()} BEFORE {change}"  # noqa: S608

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from models import Row
 from models.migrations import steps
 from models.row_security import grants
+from models.version_triggers import create_missing_triggers
 
 log = logging.getLogger("portal.migrations")
 # Any number that nobody else locks in the database of a portal, and the pause between two tries.
@@ -33,6 +34,7 @@ FOLDERS = [Path(__file__).parent / "versions"]
 async def upgrade(engine: AsyncEngine, revision: str = "head", role: str | None = None) -> None:
     """Upgrade to a revision: each revision in one transaction, and then its steps.
 
+    The triggers that renew versions of data are those of the release, so no revision creates them.
     A migration that was interrupted, or blocked, goes on where it ended. `role` is the role of the
     server, which is then granted its rights on the tables. Raise UnknownRevision if another release
     has made the tables.
@@ -42,10 +44,18 @@ async def upgrade(engine: AsyncEngine, revision: str = "head", role: str | None 
         step = partial(advance, engine, revision)
         while (reached := await steps.repeat_while_locked(step)) is not None:
             await run_steps(engine, reached)
+        await steps.repeat_while_locked(partial(create_triggers, engine))
         if role is not None:
             async with engine.begin() as conn:
                 for statement in grants(Row.metadata, role):
                     await conn.execute(text(statement))
+
+
+async def create_triggers(engine: AsyncEngine) -> None:
+    """Create the triggers that renew versions of data, where they are not those of the release."""
+    async with migration_transaction(engine) as conn:
+        for table in await conn.run_sync(create_missing_triggers):
+            log.info("triggers of %s", table)
 
 
 async def advance(engine: AsyncEngine, target: str) -> str | None:
@@ -71,6 +81,7 @@ async def downgrade(engine: AsyncEngine, revision: str) -> None:
     """Downgrade to the revision; `base` takes away every table, and what is in them."""
     async with sole_migration(engine):
         await steps.repeat_while_locked(partial(retreat, engine, revision))
+        await steps.repeat_while_locked(partial(create_triggers, engine))
 
 
 async def retreat(engine: AsyncEngine, revision: str) -> None:

@@ -34,6 +34,16 @@ CHANGES = (
         '        Index("ix_invoice_discount", "practice_id", text("abs(discount_minor)")),\n',
     ),
     ("payment", '    OTHER = "OTHER"\n', '    OTHER = "OTHER"\n    GIFT_CARD = "GIFT_CARD"\n'),
+    (
+        "practice",
+        "    clients_remove_cards: Mapped[bool]\n",
+        "    clients_remove_cards: Mapped[bool]\n    motto: Mapped[str | None]\n",
+    ),
+    (
+        "versioned_tables",
+        '    "letterhead": OF_ALL,\n',
+        '    "letterhead": OF_ALL,\n    "colour": OF_ALL,\n',
+    ),
     ("session", 'CheckConstraint("fee_minor >= 0"', 'CheckConstraint("fee_minor >= -1"'),
     (
         "access_entry",

@@ -22,7 +22,7 @@ from models.append_only import is_append_only, unprotect
 from models.database import open_engine
 from models.ids import new_id
 from models.row import written
-from models.version_triggers import NOTED, missing_triggers
+from models.version_triggers import NOTED, create_missing_triggers, missing_triggers
 from models.versioned_tables import SHARED, VERSIONED
 from resolvers.visibility import IN_TOTALS, VISIBLE
 from tests.support import postgres
@@ -217,6 +217,22 @@ async def test_missing_and_disabled_triggers_are_found(conn: AsyncConnection) ->
         for name in ("invoice_version_update", "client_version_delete", "payment_version_insert"):
             await conn.execute(text(f"DROP TRIGGER {name}"))
     assert {*await conn.run_sync(missing_triggers)} == {"invoice", "client", "payment"}
+
+
+async def test_migrating_again_creates_missing_triggers_and_renews_all_versions(
+    conn: AsyncConnection,
+) -> None:
+    """Changes may have been missed while a trigger was not there."""
+    client = await (await Books.opened(conn)).client()
+    await spoil(conn)
+    broken = "ALTER TABLE invoice DISABLE TRIGGER invoice_versions"
+    if conn.dialect.name == "sqlite":
+        broken = "DROP TRIGGER invoice_version_update"
+    await conn.execute(text(broken))
+    assert await conn.run_sync(create_missing_triggers) == ["invoice"]
+    assert await conn.run_sync(missing_triggers) == []
+    assert client in await renewed(conn)
+    assert await conn.run_sync(create_missing_triggers) == []
 
 
 async def test_an_emptied_table_renews_all_versions(conn: AsyncConnection) -> None:

@@ -22,7 +22,7 @@ from models.names import folded_email
 from models.row import ID, ByCode, Instant, digits, practice_reference, refers
 from models.row_security import is_practice
 from models.states import TRIGGERS
-from models.version_triggers import RENEW, RENEW_ALL, renew_on_changes
+from models.version_triggers import RENEW, RENEW_ALL
 from models.versioned_tables import VERSIONED
 
 revision = "0001"
@@ -1111,8 +1111,6 @@ def upgrade() -> None:
         set_append_only(table)
     for statement in TRIGGERS[op.get_context().dialect.name]:
         op.execute(statement)
-    for table in VERSIONED:
-        renew_on_changes(op.get_bind(), table)
 
 
 def create_recovery_tables() -> None:
@@ -1248,4 +1246,4 @@ def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         changed = (f"{table}_changed()" for table in VERSIONED)
         for function in (FUNCTION, "refuse_transition()", *changed, RENEW, RENEW_ALL):
-            op.execute(f"DROP FUNCTION {function}")
+            op.execute(f"DROP FUNCTION IF EXISTS {function}")

@@ -57,6 +57,6 @@ async def check_triggers(context: CheckContext) -> CheckResult:
         return CheckResult.ok("Every change of a row that is in kept answers renews its versions.")
     return CheckResult.fatal(
         f"The triggers that renew versions of data are missing, disabled or changed on"
-        f" {', '.join(tables)}: answers would stay after changes. Set ANSWER_CACHE_MB=0 to serve"
-        " without kept answers (docs/databases.md)."
+        f" {', '.join(tables)}: answers would stay after changes. Run `portal migrate`, which"
+        " creates them, or set ANSWER_CACHE_MB=0 to keep no answers (docs/databases.md)."
     )

@@ -198,6 +198,7 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Practice, {"currency": "jpy"}, "currency_known"),
         (Practice, {"currency": "ZZZ"}, "currency_known"),
         (Practice, {"stripe_account": "acct_1\nacct_2"}, "stripe_account_bounds"),
+        (Practice, {"stripe_account": ""}, "stripe_account_bounds"),
         (Token, {"scopes": ["PHI_READ", "ALL"]}, "scopes_known"),
         (Client, {"created_at": dt.datetime(1, 1, 1, tzinfo=dt.UTC)}, "created_at_bounds"),
         (Client, {"address_line1": "1 Harbor Lane"}, "address_whole"),
