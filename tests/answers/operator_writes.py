@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -155,12 +156,16 @@ class OperatorWriter:
         await self.run("refund", payment, "--amount", "15")
 
     async def merge_clients(self, currency: str) -> None:
-        one, other = await self.two_clients(currency)
+        """Merge two clients of imports: the others' random names and addresses are refused."""
+        imported = await self.clients(currency, Client.name.in_(NAMES))
+        if len(imported) < 2:
+            raise NotMade("no two clients")
+        one, other = self.chance.sample(imported, 2)
         await self.run("client", "merge", f"cli_{one}", "--into", f"cli_{other}")
 
     async def erase_client(self, currency: str) -> None:
         """Erase a client, with the guards in place that the command suspends and puts back."""
-        one, _ = await self.two_clients(currency)
+        one = self.chance.choice(await self.clients(currency))
         async with self.engine.begin() as conn:
             await restore_append_only(conn)
         try:
@@ -169,15 +174,11 @@ class OperatorWriter:
             async with self.engine.begin() as conn:
                 await remove_append_only(conn)
 
-    async def two_clients(self, currency: str) -> tuple[str, str]:
-        # Random addresses are refused, and so is the clients' merge then.
-        own = Client.practice_id == self.practices[currency], Client.address_line1.is_(None)
+    async def clients(self, currency: str, *conditions: Any) -> list[str]:
+        own = Client.practice_id == self.practices[currency], *conditions
         async with self.engine.connect() as conn:
-            found = [*await conn.scalars(select(Client.id).where(*own).order_by(Client.id))]
-        if len(found) < 2:
-            raise NotMade("no two clients")
-        one, other = self.chance.sample(found, 2)
-        return one, other
+            found = await conn.scalars(select(Client.id).where(*own).order_by(Client.id))
+            return list(found)
 
     # -- commands ----------------------------------------------------------------------------------
 
