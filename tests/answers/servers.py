@@ -95,8 +95,10 @@ class Judge:
         secret = self.secrets[case.who]
         for _ in range(ATTEMPTS):
             expected = await self.plain.read(case, secret)
+            before = hits()
             found = [await one.read(case, secret) for one in self.keeping for _ in range(2)]
             self.told["reads"] += len(found)
+            self.told["kept"] += hits() - before
             if all(one == expected for one in found):
                 self.told["with data"] += b'"data":{' in expected[1]
                 self.told["changed"] += self.last.get(id(case), expected) != expected
