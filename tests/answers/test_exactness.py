@@ -40,7 +40,7 @@ STEPS_OF_WORLD = shares.number(2_000, quick=150)
 # Half of the steps are made on each database.
 WORLDS = max(1, STEPS // 2 // STEPS_OF_WORLD)
 # The steps on a database after which no kind of write may be missing.
-ENOUGH = 10_000
+ENOUGH = 25_000
 # The reads that are sent again and again in one world.
 WORKING_SET = 36
 PASSES = [
