@@ -120,7 +120,8 @@ described(
     NO_RIGHT_TO_PAY="The viewer may see the bills of this client but not pay them.",
     PAYMENT_IN_PROGRESS="A payment of this client is in progress and has to end first.",
     NOTHING_TO_PAY="Nothing is due on any invoice.",
-    AMOUNT_TOO_SMALL="The payable amount is less than a card can be charged.",
+    AMOUNT_TOO_SMALL="The payable amount is less than a card can be charged"
+    " (`OnlinePayments.minimum`). It is carried to the next bill, and paid with that.",
 )
 described(
     InvoiceStatus,

@@ -114,6 +114,8 @@ class Payment(Row):
     stripe_id: Mapped[StripeName | None]
     # The reason why Stripe refused to start it.
     refusal: Mapped[PaymentRefusal | None] = mapped_column(choice(PaymentRefusal, "refusal"))
+    # The part of the charge that Stripe keeps; None as long as Stripe has not told it.
+    processor_fee_minor: Mapped[Minor | None]
     # The time of the charge, by Stripe's clock.
     charged_at: Mapped[dt.datetime | None]
     # The operator's reason for ending it without an answer from Stripe.

@@ -12,7 +12,14 @@ from sqlalchemy import (
     literal_column,
 )
 
-from billing.payments.status import CONSENT_TEXT, OWN, SANDBOX_ACCOUNT, SANDBOX_KEY, PaymentsMode
+from billing.payments.status import (
+    CONSENT_TEXT,
+    OWN,
+    SANDBOX_ACCOUNT,
+    SANDBOX_KEY,
+    PaymentsMode,
+    Wallet,
+)
 from billing.stripe.currencies import SUPPORTED, decimals, smallest_charge
 from models import Practice
 from models.literals import constant
@@ -42,6 +49,18 @@ class OnlineRow:
         self.consent_text = bind(CONSENT_TEXT, Text())
         smallest = from_request(lambda request: smallest_charge(request.viewer.currency))
         self.minimum = Amount(bind(smallest, BigInteger()))
+
+
+class WalletsRow:
+    """The wallets that the card form may offer."""
+
+    def __init__(self, _: OnlineRow) -> None:
+        self.apple_pay, self.google_pay, self.link = map(offers, Wallet)
+
+
+def offers(wallet: Wallet) -> ColumnElement[bool]:
+    """Return whether the server's settings choose a wallet."""
+    return bind(from_request(lambda request: wallet in request.online.wallets), Boolean())
 
 
 def reached_account(practice: RowOf[Practice]) -> ColumnElement[str]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     SQLColumnExpression,
@@ -48,6 +49,7 @@ from resolvers.changed_since import since
 from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange, among, within_dates
 from resolvers.invoices import InvoiceRow
+from resolvers.money import Amount
 from resolvers.visibility import AnySelect, Visibility
 
 
@@ -81,6 +83,14 @@ class CardRow:
 
 def has_card(payment: PaymentRow) -> ColumnElement[bool]:
     return and_(payment.c.card_brand.is_not(None), payment.c.card_last4.is_not(None))
+
+
+def processor_fee(payment: PaymentRow) -> Amount:
+    return Amount(type_coerce(payment.c.processor_fee_minor, BigInteger))
+
+
+def has_processor_fee(payment: PaymentRow) -> ColumnElement[bool]:
+    return and_(payment.c.processor_fee_minor.is_not(None))
 
 
 class FailureRow:

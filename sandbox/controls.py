@@ -13,13 +13,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox import access, customers, deliveries, intents, methods, reversals, setups, strangers
+from sandbox import (
+    access,
+    charges,
+    customers,
+    deliveries,
+    intents,
+    methods,
+    reversals,
+    setups,
+    strangers,
+)
 from sandbox.api import Api
 from sandbox.errors import StripeError
 from sandbox.faults import Fault
 from sandbox.store import Object, Store
 
 KINDS = (
+    "balance_transaction",
     "charge",
     "customer",
     "dispute",
@@ -35,6 +46,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "authenticate": intents.authenticate_intent,
     "authenticate_setup": setups.authenticate_setup,
     "authorise": access.authorise,
+    "book_charge": charges.book_late,
     "cancel_refund": reversals.cancel_refund,
     "deauthorise": access.deauthorise,
     "decide_dispute": reversals.decide,

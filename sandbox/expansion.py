@@ -11,7 +11,11 @@ EXPANDABLE: dict[str, dict[str, str]] = {
         "payment_method": "payment_method",
     },
     "setup_intent": {"customer": "customer", "payment_method": "payment_method"},
-    "charge": {"customer": "customer", "payment_intent": "payment_intent"},
+    "charge": {
+        "balance_transaction": "balance_transaction",
+        "customer": "customer",
+        "payment_intent": "payment_intent",
+    },
     "refund": {"charge": "charge", "payment_intent": "payment_intent"},
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "payment_method": {"customer": "customer"},

@@ -19,12 +19,19 @@ def create_card(
     year: int,
     name: str | None,
     zip_: str | None,
+    *,
+    country: str | None = None,
+    wallet: str | None = None,
     **facts: Any,
 ) -> Object:
-    """Create a PaymentMethod. Only this double stores the number."""
+    """Create a PaymentMethod, perhaps by a wallet, as `apple_pay`. Only this double stores the
+    number.
+    """
     known = fingerprint(number) if store.setting(FINGERPRINTS, True) else None
     about = objects.card(CARDS[number].brand, number[-4:], month, year, known)
-    billing = objects.billing_details(name, zip_)
+    if wallet is not None:
+        about["wallet"] = {"dynamic_last4": None, "type": wallet, wallet: {}}
+    billing = objects.billing_details(name, zip_, country)
     made = objects.payment_method(billing_details=billing, card=about, **facts)
     return store.new(account, "payment_method", "pm", **made, **{PRIVATE: {"number": number}})
 

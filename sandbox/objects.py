@@ -25,8 +25,10 @@ NO_CHECKS: Object = {
 PASSED: Object = NO_CHECKS | {"address_postal_code_check": "pass", "cvc_check": "pass"}
 
 
-def billing_details(name: str | None = None, zip_: str | None = None) -> Object:
-    address = NO_ADDRESS | {"postal_code": zip_}
+def billing_details(
+    name: str | None = None, zip_: str | None = None, country: str | None = None
+) -> Object:
+    address = NO_ADDRESS | {"postal_code": zip_, "country": country}
     return {"address": address, "email": None, "name": name, "phone": None, "tax_id": None}
 
 

@@ -194,9 +194,9 @@ def new_method(store: Store, account: str, asked: Object) -> Object:
     today = dt.datetime.now(dt.UTC)
     if not (today.year, today.month) <= (year, month) <= (today.year + 50, 12):
         raise Wrong("the card has expired, or never will")
-    return create_card(
-        store, account, number, month, year, form_text(asked, "name"), form_text(asked, "zip")
-    )
+    name, zip_ = form_text(asked, "name"), form_text(asked, "zip")
+    more = {fact: form_text(asked, fact) for fact in ("country", "wallet")}
+    return create_card(store, account, number, month, year, name, zip_, **more)
 
 
 def form_text(asked: Object, name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox import objects
+from sandbox import charges, objects
 from sandbox.cards import CARDS
 from sandbox.methods import create_card
 from sandbox.store import Object, Store
@@ -80,4 +80,5 @@ def succeeded(
         payment_intent=intent,
         **when,
     )
-    return str(store.new(account, "charge", "ch", **facts)["id"])
+    charge = store.new(account, "charge", "ch", **facts)
+    return str(charges.book_charge(store, account, charge["id"])["id"])

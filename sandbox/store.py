@@ -24,7 +24,7 @@ OWN = "own"
 PRIVATE = "private"
 NO_PRIVATE: Object = {}
 # The kinds without `livemode`.
-WITHOUT_MODE = ("refund", "mail")
+WITHOUT_MODE = ("refund", "mail", "balance_transaction")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (

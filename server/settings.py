@@ -17,7 +17,7 @@ from pydantic_settings import (
 from billing.documents.links import Signer
 from billing.encryption import FieldKeys
 from billing.outbox.addresses import AddressRules
-from billing.payments.status import PaymentsMode, mode_of_key
+from billing.payments.status import PaymentsMode, Wallet, mode_of_key
 from execution.introspection import Introspection
 from execution.trusted_documents import TrustedDocumentsMode
 from identity.sign_in.smtp import Post, is_sender, parse_url, smtp_service
@@ -103,6 +103,11 @@ class Settings(DatabaseSettings, HttpSettings):
     stripe_api_base: str | None = Field(
         default=None,
         description="Another address of Stripe's API, for tests; never with a live key.",
+    )
+    wallets: Annotated[list[Wallet], NoDecode] = Field(
+        default=[],
+        description="Wallets that the card form offers, of `apple_pay`, `google_pay` and `link`,"
+        " separated by commas; all others are turned off.",
     )
     sandbox: bool = Field(
         default=False,
@@ -193,7 +198,7 @@ class Settings(DatabaseSettings, HttpSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
 
-    @field_validator("font_paths", "field_key", "trusted_documents_file", mode="before")
+    @field_validator("font_paths", "field_key", "trusted_documents_file", "wallets", mode="before")
     @classmethod
     def parts(cls, value: object) -> object:
         return between_commas(value)

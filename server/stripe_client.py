@@ -23,5 +23,6 @@ def stripe_client(settings: Settings) -> Stripe:
 def online(settings: Settings) -> Online:
     """Return the destination of payments for pages. The sandbox's form needs no Stripe.js."""
     if settings.mode is PaymentsMode.SANDBOX:
-        return Online(settings.mode)
-    return Online(settings.mode, settings.stripe_publishable_key, STRIPE_JS)
+        return Online(settings.mode, wallets=settings.wallets)
+    key = settings.stripe_publishable_key
+    return Online(settings.mode, key, STRIPE_JS, settings.wallets)

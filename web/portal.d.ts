@@ -24,6 +24,7 @@ interface OnlinePayments {
   stripeJs: string | null;
   stripeDecimals: number;
   consentText: string;
+  wallets: { applePay: boolean; googlePay: boolean; link: boolean };
 }
 
 interface Card {

@@ -16,6 +16,7 @@ from billing.payment_methods import card_comparison
 from billing.payments import webhook_inbox
 from billing.payments.confirm import refresh
 from billing.payments.context import PaymentContext
+from billing.payments.processor_fees import store_fees
 from billing.payments.reversals import reverse
 from billing.payments.stripe_accounts import accounts
 from billing.recovery.lost_payments import unknown_here
@@ -117,6 +118,7 @@ async def compare_account(
     """
     intents = await context.stripe.intents(account, since)
     await refuse_losses(context, practice_id, intents)
+    await store_fees(context, practice_id, account, since, intents)
     for event in await context.stripe.events(account, max(since, context.now() - EVENTS_KEPT)):
         await webhook_inbox.receive(context, event)
     payments = {

@@ -6,6 +6,7 @@ the money moved. So the source, number and order of reports about an intent don'
 
 import datetime as dt
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
@@ -44,6 +45,7 @@ STATES = {
     IntentStatus.SUCCEEDED: PaymentState.SUCCEEDED,
 }
 
+NO_FACTS: Mapping[str, object] = {}
 log = logging.getLogger("portal.payments")
 
 
@@ -87,14 +89,15 @@ async def change_state(
     now: dt.datetime,
     reason: DeclineReason | None = None,
     refusal: PaymentRefusal | None = None,
-    **times: dt.datetime | None,
+    facts: Mapping[str, object] = NO_FACTS,
 ) -> None:
-    """Write another state of a payment. An end state also releases the payment's claims.
+    """Write another state of a payment, with `facts` of its row. An end state also releases the
+    payment's claims.
 
     Raise StateChanged if the state of the payment's row is no longer that of `before`.
     """
     failure = reason if state is PaymentState.FAILED else None
-    values = {"checked_at": now, "refusal": refusal, "failure_reason": failure, **times}
+    values = {"checked_at": now, "refusal": refusal, "failure_reason": failure, **facts}
     mine = Payment.practice_id == before.practice_id, Payment.id == before.id
     if not await states.change(conn, mine, before.state, state, now, **values):
         raise StateChanged(f"payment {before.id} is no longer {before.state}")
@@ -143,9 +146,9 @@ async def record_success(
         await remember(conn, paid, intent, now)
     unused = received - sum(share.minor for share in shares if not share.is_credit)
     warn(paid, received, unused)
-    charged_at = intent.charged_at if intent else None
-    end = PaymentState.SUCCEEDED
-    await change_state(conn, paid, end, now, paid_at=paid_at, charged_at=charged_at)
+    charged_at, fee = (intent.charged_at, intent.fee_minor) if intent else (None, None)
+    facts = {"paid_at": paid_at, "charged_at": charged_at, "processor_fee_minor": fee}
+    await change_state(conn, paid, PaymentState.SUCCEEDED, now, facts=facts)
     return unused
 
 

@@ -1,7 +1,7 @@
 """Payments as clients see them: the modes of online payments, statuses, and decline messages."""
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,22 @@ def is_reached(account: str, mode: PaymentsMode) -> bool:
     return account.startswith(SANDBOX_ACCOUNT) is (mode is PaymentsMode.SANDBOX)
 
 
+class Wallet(enum.StrEnum):
+    """A service that keeps a person's cards, and that Stripe's form may offer."""
+
+    APPLE_PAY = "apple_pay"
+    GOOGLE_PAY = "google_pay"
+    LINK = "link"
+
+
 @dataclass(frozen=True)
 class Online:
-    """The destination of card payments of this server."""
+    """The destination of card payments of this server, and the wallets that pages offer."""
 
     mode: PaymentsMode = PaymentsMode.SANDBOX
     publishable_key: str | None = None
     stripe_js: str | None = None
+    wallets: Collection[Wallet] = ()
 
 
 SANDBOX = Online()

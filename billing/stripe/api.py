@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     )
 
 CONFIRM_TIMEOUT_S, TIMEOUT_S = 20.0, 10.0
-# Objects returned with a PaymentIntent: its card, and the charge with its time.
-WHOLE = ["payment_method", "latest_charge"]
+# Objects returned with a PaymentIntent: its card, and the charge with its time and Stripe's fee.
+WHOLE = ["payment_method", "latest_charge.balance_transaction"]
 
 
 class Stripe(StripeLists):

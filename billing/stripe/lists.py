@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # The largest page of a list.
 PAGE_SIZE = 100
+# The object in a list of PaymentIntents that names Stripe's fee.
+LISTED_FEE = ["data.latest_charge.balance_transaction"]
 # The events that are listed in case one was lost. Stripe accepts at most twenty names.
 EVENT_TYPES = [
     *(f"payment_intent.{end}" for end in ("succeeded", "payment_failed", "canceled")),
@@ -61,7 +63,7 @@ class StripeLists:
         """Return this project's PaymentIntents created since a time or all, the oldest first."""
 
         async def page(after: str | None) -> Any:
-            params: PaymentIntentListParams = {"limit": PAGE_SIZE}
+            params: PaymentIntentListParams = {"limit": PAGE_SIZE, "expand": LISTED_FEE}
             if since:
                 params["created"] = {"gte": unix(since)}
             if after:

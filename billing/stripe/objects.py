@@ -35,7 +35,8 @@ class IntentStatus(enum.StrEnum):
 class Card:
     """A card as Stripe has it, with the name and postal code that the bank checks.
 
-    Without a `customer` the card is not attached, or no longer.
+    Without a `customer` the card is not attached, or no longer. `country` is that of the billing
+    address. `is_of_wallet` is set for a card that Apple Pay, Google Pay or Link has given.
     """
 
     stripe_id: str | None
@@ -47,6 +48,8 @@ class Card:
     name: str | None
     zip: str | None
     customer: str | None
+    country: str | None = None
+    is_of_wallet: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,9 @@ class Intent:
     """A PaymentIntent. `decline` is the reason why its last try failed, and `card` then the card.
 
     `order` is the payment that it was created for: an intent of another program has none.
-    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge.
+    `created` is by Stripe's clock, and so is `charged_at`, the time of the charge. `fee_minor` is
+    the part of the charge that Stripe keeps. It is unknown until Stripe has booked the charge, and
+    where Stripe books it in another currency.
     """
 
     id: str
@@ -87,6 +92,7 @@ class Intent:
     decline: DeclineReason | None
     card: Card | None
     charged_at: dt.datetime | None
+    fee_minor: int | None = None
 
 
 class SetupStatus(enum.StrEnum):
@@ -194,7 +200,16 @@ def parse_intent(data: Mapping[str, Any]) -> Intent:
         parse_decline(data.get("last_payment_error")),
         attached_card(data) or attached_card(data.get("last_payment_error") or {}),
         from_unix(charge["created"]) if isinstance(charge, Mapping) else None,
+        parse_fee(charge, currency),
     )
+
+
+def parse_fee(charge: Any, currency: str) -> int | None:
+    """Return Stripe's fee for a charge, if the call requested its balance transaction."""
+    booked = charge.get("balance_transaction") if isinstance(charge, Mapping) else None
+    if not isinstance(booked, Mapping) or booked["currency"] != currency:
+        return None
+    return from_stripe(booked["fee"], currency)
 
 
 def order_metadata(order: Order) -> dict[str, str]:
@@ -264,6 +279,7 @@ def attached_card(data: Mapping[str, Any]) -> Card | None:
 def parse_card(method: Mapping[str, Any]) -> Card:
     """Return the card of a PaymentMethod, or of a token's preview, which has no id yet."""
     billing, facts = method.get("billing_details") or {}, method["card"]
+    address = billing.get("address") or {}
     return Card(
         method.get("id"),
         facts.get("fingerprint") or None,
@@ -272,8 +288,10 @@ def parse_card(method: Mapping[str, Any]) -> Card:
         facts["exp_month"],
         facts["exp_year"],
         billing.get("name") or None,
-        (billing.get("address") or {}).get("postal_code") or None,
+        address.get("postal_code") or None,
         reference(method.get("customer")),
+        address.get("country") or None,
+        bool(facts.get("wallet")),
     )
 
 

@@ -56,8 +56,8 @@ class MoneyInput:
 class NewCard:
     confirmation_token: str = strawberry.field(
         description="The confirmation token created by Stripe.js in the browser. It must include"
-        " the cardholder's name and billing postal code. Card numbers never reach this server. A"
-        " token works once."
+        " the cardholder's name, and the billing postal code unless the billing country has none; a"
+        " wallet's card may lack them. Card numbers never reach this server. A token works once."
     )
     save_card: bool = strawberry.field(
         default=False,

@@ -15,7 +15,7 @@ from models import CardBrand, DeclineReason, PaymentMethodKind
 from planner.sources import Embedded, ToMany, ToOne, Value
 from planner.tables import RowOf
 from resolvers import clients, invoices, payments
-from resolvers.field_facts import BILLING, Cost, needs
+from resolvers.field_facts import AGGREGATES, BILLING, Cost, needs
 from resolvers.money import Amount
 
 if TYPE_CHECKING:
@@ -119,6 +119,12 @@ class Payment(Node):
         description="The amount that the cardholder disputes at the bank, or that the bank"
         " has given back to the cardholder; 0 again once the practice has won the dispute.",
         cost=Cost(selects=4),
+    )
+    processor_fee: Money | None = field(
+        Embedded(payments.processor_fee, when=payments.has_processor_fee),
+        description="The part of the charge that Stripe keeps as its fee; null while Stripe has not"
+        " told it, which may take a day, and where Stripe books the charge in another currency.",
+        scopes=AGGREGATES,
     )
     receipt: LazyReceipt | None = field(
         ToOne(payments.receipt_of), description="The receipt; null if the payment did not succeed."

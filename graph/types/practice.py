@@ -95,6 +95,26 @@ ChangedSince = Annotated[
 
 
 @needs(NO_SCOPE)
+@strawberry.type(
+    description="The wallets that the card form offers, each on or off by the server's settings. A"
+    " wallet gives a card; the device and the browser decide whether it is shown."
+)
+class Wallets:
+    apple_pay: bool = field(
+        Value[online_payment_rows.WalletsRow](lambda wallets: wallets.apple_pay),
+        description="Whether Apple Pay is offered.",
+    )
+    google_pay: bool = field(
+        Value[online_payment_rows.WalletsRow](lambda wallets: wallets.google_pay),
+        description="Whether Google Pay is offered.",
+    )
+    link: bool = field(
+        Value[online_payment_rows.WalletsRow](lambda wallets: wallets.link),
+        description="Whether Link is offered, Stripe's own wallet.",
+    )
+
+
+@needs(NO_SCOPE)
 @strawberry.type(description="The practice's settings for online payments.")
 class OnlinePayments:
     is_enabled: bool = field(
@@ -126,6 +146,11 @@ class OnlinePayments:
         Value[online_payment_rows.OnlineRow](lambda online: online.stripe_decimals),
         description="The number of decimals of the practice's currency at Stripe: 0, 2 or 3."
         " Stripe.js takes amounts as integers in units of the last decimal.",
+    )
+    wallets: Wallets = field(
+        Embedded(online_payment_rows.WalletsRow),
+        description="The wallets that the card form offers: the options `wallets` of Stripe's"
+        " Payment Element, `auto` for true and `never` for false.",
     )
     can_remove_cards: bool = field(
         Value[online_payment_rows.OnlineRow](lambda online: online.can_remove_cards),

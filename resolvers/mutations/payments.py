@@ -23,6 +23,7 @@ from billing.payments import confirm, start
 from billing.payments.confirm import PaymentSnapshot
 from billing.payments.start import SOURCE, PaymentRequest
 from billing.payments.status import DECLINE_MESSAGES, RETRYABLE
+from billing.postal_codes import has_postal_codes
 from billing.stripe import Rejected, Unknown, currencies
 from billing.stripe.objects import Card
 from models import PaymentRefusal, PaymentState
@@ -175,9 +176,16 @@ async def new_card(mutation: MutationContext, account: str, token: str) -> Card:
         ) from None
     except Unknown:
         raise stripe_unavailable() from None
-    if not card.name or not card.zip:
+    if not is_complete(card):
         raise InvalidInputError("The cardholder's name and billing postal code are required.", path)
     return card
+
+
+def is_complete(card: Card) -> bool:
+    """Return whether a new card has what the bank checks. A wallet has asked its cardholder."""
+    if card.is_of_wallet:
+        return True
+    return bool(card.name and (card.zip or not has_postal_codes(card.country)))
 
 
 # -- outcomes --------------------------------------------------------------------------------------

@@ -120,6 +120,9 @@
     { name: "cvc", label: "Security code", autocomplete: "cc-csc", placeholder: "123" },
   ];
 
+  // Countries of the form's list; the last two have no postal codes.
+  const COUNTRIES = { US: "United States", CA: "Canada", GB: "United Kingdom", AE: "United Arab Emirates", HK: "Hong Kong" };
+
   /** @implements {StandInPaymentElement} */
   class PaymentElement {
     /** @param {PaymentElementOptions} options */
@@ -127,6 +130,8 @@
       this.options = options;
       /** @type {Record<string, HTMLInputElement>} */
       this.inputs = {};
+      const countries = Object.entries(COUNTRIES).map(([value, name]) => element("option", { value }, name));
+      this.country = element("select", { id: `sandbox-country-${crypto.randomUUID()}`, autocomplete: "billing country" }, ...countries);
       /** @type {((event: {elementType: "payment"}) => unknown)[]} */
       this.listeners = [];
       this.root = element("div", { class: "sandbox-card" });
@@ -138,6 +143,17 @@
         field.append(element("label", { for: id }, label), input);
         this.root.append(field);
       }
+      if (this.isCountryAsked) {
+        const label = element("label", { for: this.country.id }, "Country");
+        this.root.append(element("div", { class: "field sandbox-country" }, label, this.country));
+      }
+    }
+
+    /** Whether the form asks for the country of the billing address, as it does unless told not to. */
+    get isCountryAsked() {
+      const details = this.options.fields?.billingDetails;
+      const address = typeof details === "object" ? details.address : details;
+      return !(address === "never" || (typeof address === "object" && address.country === "never"));
     }
 
     /** @param {string | HTMLElement} where */
@@ -157,13 +173,13 @@
     }
 
     /**
-     * Takes listeners of `ready` and `loaderror`; this form is always loaded.
+     * Takes listeners of `ready`, `loaderror` and `change`; this form is always loaded, and is a card's.
      *
      * @param {string} event
      * @param {(event: any) => unknown} listener
      */
     on(event, listener) {
-      if (event !== "ready" && event !== "loaderror") refuse(`on(): the sandbox tells no ${event}`);
+      if (!["ready", "loaderror", "change"].includes(event)) refuse(`on(): the sandbox tells no ${event}`);
       if (event === "ready") this.listeners.push(listener);
       return this;
     }
@@ -275,7 +291,8 @@
       if (!("card" in form)) return null;
       const { options } = this;
       const charge = options.mode === "payment" ? { amount: options.amount, currency: options.currency } : {};
-      return { ...form.card, name, zip, setupFutureUsage: options.setupFutureUsage ?? null, ...charge };
+      const country = this.payment.isCountryAsked ? this.payment.country.value : address?.country;
+      return { ...form.card, name, zip, country, setupFutureUsage: options.setupFutureUsage ?? null, ...charge };
     }
   }
 

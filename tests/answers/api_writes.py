@@ -1,6 +1,7 @@
 """Random mutations: entries by the practices' programs, and changes by people who signed in."""
 
 import random
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,11 @@ NAMED: dict[str, type[Row]] = {
 AMOUNTS = ("1.00", "25.00", "0.50", "100.00")
 
 
+def random_key(chance: random.Random) -> str:
+    """Return a key that is new, and that no digits make look like a card number."""
+    return f"key-{uuid.UUID(int=chance.getrandbits(128), version=4)}"
+
+
 class ApiWriter:
     """A writer by mutations, over any of the servers."""
 
@@ -51,7 +57,7 @@ class ApiWriter:
         field, make = self.chance.choice([*ENTRIES.items()])
         given = make(self, ids)
         if field not in WITHOUT_KEY:
-            given["externalId"] = key(f"{self.chance.random()}")
+            given["externalId"] = key(random_key(self.chance))
         variables = {"i": given}
         response = await server.send(mutation(field), self.secrets[who], variables=variables)
         answer = response.json()

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from billing.stripe import Stripe
 from models.measures import CACHE_LOOKUPS
 from server.app import app
 from server.background_writes import flush_regularly
@@ -35,7 +36,7 @@ class OldAnswer(AssertionError):
 class Server:
     """An application with its own connections, and with its own cache unless `cache_mb` is 0."""
 
-    def __init__(self, url: str, clock: Clock, cache_mb: int) -> None:
+    def __init__(self, url: str, clock: Clock, cache_mb: int, stripe: Stripe | None = None) -> None:
         # Each token sends more than its budget for a minute admits.
         settings = Settings(
             database_url=url,
@@ -45,7 +46,7 @@ class Server:
             answer_cache_mb=cache_mb,
             sandbox_file=":memory:",
         )
-        self.application = app(settings, now=clock)
+        self.application = app(settings, now=clock, stripe=stripe)
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.application, raise_app_exceptions=False),
             base_url="http://portal",
@@ -94,8 +95,10 @@ class Judge:
         secret = self.secrets[case.who]
         for _ in range(ATTEMPTS):
             expected = await self.plain.read(case, secret)
+            before = hits()
             found = [await one.read(case, secret) for one in self.keeping for _ in range(2)]
             self.told["reads"] += len(found)
+            self.told["kept"] += hits() - before
             if all(one == expected for one in found):
                 self.told["with data"] += b'"data":{' in expected[1]
                 self.told["changed"] += self.last.get(id(case), expected) != expected
@@ -142,16 +145,26 @@ def hits() -> int:
 
 @asynccontextmanager
 async def judging(
-    url: str, secrets: dict[str, str], clock: Clock | None = None, keeping: int = 1
+    url: str,
+    secrets: dict[str, str],
+    clock: Clock | None = None,
+    keeping: int = 1,
+    stripe: Callable[[], Stripe] | None = None,
 ) -> AsyncIterator[Judge]:
-    """Yield a judge over servers of a database. They write nothing by themselves."""
+    """Yield a judge over servers of a database. They write nothing by themselves, but what an event
+    of Stripe tells. `stripe` makes a client of Stripe for each server.
+    """
     clock = clock or Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("server.app.flush_regularly", partial(flush_regularly, every_s=1e6))
         patch.setattr("execution.read_audit.WRITTEN_EVERY_S", 1e6)
+        patch.setattr("billing.payments.reconcile.EVERY_S", 1e6)
+        patch.setattr("billing.outbox.delivery.LOOK_EVERY_S", 1e6)
         async with AsyncExitStack() as stack:
             servers = [
-                await stack.enter_async_context(Server(url, clock, cache_mb).running())
+                await stack.enter_async_context(
+                    Server(url, clock, cache_mb, stripe and stripe()).running()
+                )
                 for cache_mb in (*[KEPT_MB] * keeping, 0)
             ]
             yield Judge(clock, secrets, servers[:-1], servers[-1])

@@ -4,7 +4,7 @@ import itertools
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ from models import (
     Token,
     ViewerKind,
 )
-from models.append_only import is_append_only, unprotect
+from models.append_only import is_append_only, protect, unprotect
 from models.database import open_engine
 from models.states import TRANSITIONS
 from tests.support import factories, postgres
@@ -47,6 +47,7 @@ from tests.support.triggers import drop_triggers
 FILLED_CLIENT, FILLED_CONTACT = "USD filled client", "USD filled contact"
 DASHBOARD = "USD dashboard"
 ID = re.compile(UUID)
+ONLY_ADDED = [one.name for one in Row.metadata.sorted_tables if is_append_only(one)]
 LOG = "nodes { at kind action fields name operation }"
 
 # Operations that the written ones leave out.
@@ -104,10 +105,11 @@ class World:
     """A filled database, its viewers' tokens by their names, and reads of all kinds.
 
     A client has a row in each table. `filled` are the ids of these rows and of a dashboard's token,
-    and `wide` are reads that show them.
+    and `wide` are reads that show them. `practices` are the ids of practices by currency.
     """
 
     url: str
+    practices: Mapping[str, str]
     secrets: dict[str, str]
     filled: frozenset[str]
     wide: Sequence[Case]
@@ -135,14 +137,14 @@ async def world(url: str, seed: int, generated: int = 60) -> AsyncIterator[World
         found = pools(comparison)
         cases = [*written_cases(found, random.Random(seed))]
         cases += drawn(generated, SCHEMA, found, seed)
-    usd = next(row["id"] for row in practices.rows[Practice] if row["currency"] == "USD")
+    by_currency = {row["currency"]: row["id"] for row in practices.rows[Practice]}
     async with open_engine(postgres.as_owner(url)) as owner, owner.begin() as conn:
         await remove_guards(conn)
-        ids = await fill(conn, usd, secrets)
+        ids = await fill(conn, by_currency["USD"], secrets)
     filled = frozenset([*filter(ID.fullmatch, ids.values()), practices.tokens[DASHBOARD]])
     client_id = f"cli_{ids['client']}"
     wide = [case(who, one, client_id) for who, sentences in WIDE.items() for one in sentences]
-    yield World(url, secrets, filled, wide, [*cases, *wide])
+    yield World(url, by_currency, secrets, filled, wide, [*cases, *wide])
 
 
 class RandomIds:
@@ -156,10 +158,19 @@ class RandomIds:
 
 
 async def remove_guards(conn: AsyncConnection) -> None:
-    for each in Row.metadata.sorted_tables:
-        if is_append_only(each):
-            await conn.run_sync(unprotect, each.name)
+    await remove_append_only(conn)
     await drop_triggers(conn, *(one.table for one in TRANSITIONS.values()))
+
+
+async def remove_append_only(conn: AsyncConnection) -> None:
+    """Remove the guards of rows that are only added."""
+    for name in ONLY_ADDED:
+        await conn.run_sync(unprotect, name)
+
+
+async def restore_append_only(conn: AsyncConnection) -> None:
+    for name in ONLY_ADDED:
+        await conn.run_sync(protect, name)
 
 
 async def fill(conn: AsyncConnection, practice_id: str, secrets: dict[str, str]) -> dict[str, str]:

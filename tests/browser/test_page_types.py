@@ -29,8 +29,8 @@ PAY, PAYING, LOADER = "web/portal/views/pay.js", "web/portal/paying.js", "web/po
 MISUSES = [
     ("an option misspelt", FIELDS, "paymentMethodTypes:", "paymentMethodTyps:"),
     ("an option of another type", FIELDS, 'paymentMethodTypes: ["card"]', "paymentMethodTypes: 1"),
-    ("a wallet unknown", FIELDS, 'link: "never"', 'hyperlink: "never"'),
-    ("a wallet's word", FIELDS, 'applePay: "never"', 'applePay: "off"'),
+    ("a wallet unknown", FIELDS, "link: offered(link)", "hyperlink: offered(link)"),
+    ("a wallet's word", FIELDS, 'isOffered ? "auto"', 'isOffered ? "on"'),
     ("no await", FIELDS, "await this.form.elements.submit()", "this.form.elements.submit()"),
     ("no await of a token", FIELDS, "await stripe.createConf", "stripe.createConf"),
     ("a call that is gone", FIELDS, "stripe.confirmSetup(", "stripe.confirmCardSetupNow("),

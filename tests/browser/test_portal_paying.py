@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route, expect
 
+from server.cli.credit_admin import give
+from server.settings import Settings
 from tests.browser import pictures
 from tests.browser.accessible import is_accessible
 from tests.browser.visiting import ASKS, DECLINED, MASTERCARD, VISA, Visit, minor, operation_name
+from tests.support.portal import KEY
 
 pytestmark = pytest.mark.browser
 
@@ -302,3 +305,29 @@ async def tab_to(payer: Visit, selector: str) -> None:
         if await payer.page.evaluate(script, selector):
             return
     raise AssertionError(f"{selector} is not reached by the keyboard")
+
+
+@pytest.mark.rest
+async def test_balance_is_paid_from_a_country_without_postal_codes(payer: Visit) -> None:
+    await payer.begin_payment(VISA)
+    await payer.page.get_by_label("My country has no postal codes").check()
+    await expect(payer.page.get_by_label("Billing zip")).to_be_disabled()
+    # The country that the form chooses first has postal codes.
+    await payer.click("Pay $525.00")
+    await payer.problem("billing postal code are required")
+    await payer.page.get_by_label("Country", exact=True).select_option("AE")
+    await payer.click("Pay $525.00")
+    await is_paid(payer, 52500)
+
+
+@pytest.mark.rest
+async def test_balance_too_small_for_a_card_is_carried_to_the_next_bill(payer: Visit) -> None:
+    client = (await payer.api("{ client { id } }"))["client"]["id"]
+    file = payer.demo.folder / ".demo" / "portal.sqlite"
+    settings = Settings(database_url=f"sqlite:///{file}", token_key=KEY)
+    await give(settings, client, "524.70", "Courtesy", ("desk", None))
+    await payer.arrive()
+    balance = payer.section("Current balance")
+    await expect(balance).to_contain_text("$0.30")
+    await expect(balance).to_contain_text("It is carried to your next bill.")
+    await expect(balance.get_by_role("link", name="Pay Now")).to_have_count(0)

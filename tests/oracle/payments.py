@@ -1,6 +1,7 @@
 """Payments, their allocations and receipts; and a practice's online payments."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import models
@@ -84,6 +85,11 @@ class Payment(Shown):
         return money.summed(held_disputes(self.world, self.row))
 
     @property
+    def processor_fee(self) -> int | None:
+        fee: int | None = self.row.processor_fee_minor
+        return fee
+
+    @property
     def receipt(self) -> Any:
         (found, *_) = [*self.world.where(models.Receipt, payment_id=self.row.id), None]
         return found if found and self.world.opens(found.client_id) else None
@@ -125,6 +131,9 @@ class Receipt(Shown):
         return paper(self, "Receipt")
 
 
+NO_WALLETS = SimpleNamespace(apple_pay=False, google_pay=False, link=False)
+
+
 class OnlinePayments(Shown):
     """The online payments of a practice's row. If they are on, this server has its sandbox."""
 
@@ -147,6 +156,10 @@ class OnlinePayments(Shown):
     @property
     def stripe_decimals(self) -> int:
         return money.STRIPE_DECIMALS[self.row.currency]
+
+    @property
+    def wallets(self) -> Any:
+        return NO_WALLETS
 
     @property
     def minimum(self) -> int:

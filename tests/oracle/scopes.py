@@ -36,8 +36,17 @@ OPEN: Mapping[str, frozenset[str]] = {
     # The fields that return these types may need scopes.
     **dict.fromkeys(
         (
-            *("Node", "Clinician", "OnlinePayments", "Provider", "Address", "Money", "PageInfo"),
-            *("SignIn", "Identity"),
+            *(
+                "Node",
+                "Clinician",
+                "OnlinePayments",
+                "Wallets",
+                "Provider",
+                "Address",
+                "Money",
+                "PageInfo",
+            ),
+            *("SignIn", "Identity", "Wallets"),
         ),
         frozenset[str](),
     ),
@@ -79,6 +88,8 @@ def of_field(type_: str, field: str) -> frozenset[Scope]:
     found = {BILLING}
     if field in HEALTH.get(type_, ()):
         found.add(PHI)
+    if (type_, field) == ("Payment", "processorFee"):
+        found.add(Scope.AGGREGATES_READ)
     if field == "document":
         found |= {Scope.DOCUMENTS_READ, PHI}
     return frozenset(found)

@@ -91,7 +91,7 @@ PLAIN = {
 # Types that need no scope by themselves, by the reason.
 OPEN = {
     "what all begins with": {"Query", "Mutation", "Viewer", "Practice"},
-    "the practice's own": {"Clinician", "OnlinePayments"},
+    "the practice's own": {"Clinician", "OnlinePayments", "Wallets"},
     "part of what needs some, or of what is open": {"Address", "Money", "PageInfo", "Provider"},
     "signing in and out": {
         "RequestSignInLinkPayload", "SignInRevoked", "SignOutPayload", "SignedIn",

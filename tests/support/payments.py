@@ -171,7 +171,8 @@ class Paying(Portal):
 
     def card(self, number: str = GOOD, **facts: Any) -> dict[str, Any]:
         """Return a payment source: a new card's confirmation token, as Stripe's form makes it."""
-        given = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto", "zip": "04101"}
+        given: dict[str, Any] = {"expMonth": 12, "expYear": 2031, "name": "Ana Prieto"}
+        given |= {"zip": "04101", "country": None, "wallet": None}
         asked = {key: facts.pop(key, value) for key, value in given.items()}
         with self.store.transaction():
             token = new_token(self.store, PAGE, {"number": number, **asked})

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-EXPAND = {"expand[0]": "payment_method", "expand[1]": "latest_charge"}
+EXPAND = {"expand[0]": "payment_method", "expand[1]": "latest_charge.balance_transaction"}
 LISTED = {
     "payment_intent": "pi_[0-9a-z]+",
     "created[gte]": "[0-9]+",
@@ -38,7 +38,7 @@ PARAMS: dict[str, dict[str, str]] = {
     },
     r"POST payment_intents/\w+/cancel": EXPAND,
     r"GET payment_intents/\w+": EXPAND,
-    "GET payment_intents": LISTED,
+    "GET payment_intents": LISTED | {"expand[0]": "data.latest_charge.balance_transaction"},
     "GET refunds": LISTED,
     "GET events": LISTED | {f"types[{n}]": r"[a-z_.]+" for n in range(20)},
     "GET disputes": LISTED,

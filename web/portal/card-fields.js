@@ -1,15 +1,23 @@
 /** The card form: cardholder's name, the card by Stripe's Payment Element, billing zip. */
 
-import { el, field } from "./elements.js";
+import { choice, el, field } from "./elements.js";
 import { stripe } from "./stripe.js";
 
-/** @type {PaymentElementOptions} */
-const PAYMENT_ELEMENT = {
-  // The page asks for the name and the zip itself, so that they always come with the card.
+/**
+ * @param {boolean} isOffered
+ * @returns {"auto" | "never"}
+ */
+const offered = (isOffered) => (isOffered ? "auto" : "never");
+
+/**
+ * @param {OnlinePayments["wallets"]} wallets
+ * @returns {PaymentElementOptions}
+ */
+const paymentElement = ({ applePay, googlePay, link }) => ({
+  // The page asks for the name and the zip itself, so that they always come with a card.
   fields: { billingDetails: { name: "never", address: { postalCode: "never", country: "auto" } } },
-  // Wallets and Link would bring a card without the page's two fields.
-  wallets: { applePay: "never", googlePay: "never", link: "never" },
-};
+  wallets: { applePay: offered(applePay), googlePay: offered(googlePay), link: offered(link) },
+});
 /** @type {import("@stripe/stripe-js").Appearance} */
 const APPEARANCE = { theme: "stripe", variables: { colorPrimary: "#0b6b5d" } };
 
@@ -26,21 +34,36 @@ export class CardFields {
     /** @type {Promise<unknown>} */
     this.updated = Promise.resolve();
     this.card = el("div", { class: "card-element" });
-    this.root = el(
-      "div",
-      { class: "card-fields" },
+    const name = el(
+      "fieldset",
+      { class: "plain" },
       field("Cardholder's name", { name: "name", autocomplete: "cc-name", required: true }),
-      this.card,
-      field("Billing zip", { name: "zip", autocomplete: "billing postal-code", required: true }),
     );
+    const zip = el(
+      "fieldset",
+      { class: "plain" },
+      field("Billing zip", { name: "zip", autocomplete: "billing postal-code", required: true }),
+      choice("checkbox", { name: "no-zip", onchange: () => this.askForZip() }, "My country has no postal codes"),
+    );
+    this.own = [name, zip];
+    this.root = el("div", { class: "card-fields" }, name, this.card, zip);
+  }
+
+  /** Asks for the zip, unless the cardholder's country has none; the server knows which have. */
+  askForZip() {
+    const zip = this.input("zip");
+    zip.disabled = this.input("no-zip").checked;
+    zip.required = !zip.disabled;
+    if (zip.disabled) zip.value = "";
   }
 
   /** Loads Stripe's form into its place; throws why that failed. */
   async mount() {
     const loaded = await stripe(this.online);
     const elements = loaded.elements({ ...this.options, paymentMethodTypes: ["card"], appearance: APPEARANCE });
-    const element = elements.create("payment", PAYMENT_ELEMENT);
+    const element = elements.create("payment", paymentElement(this.online.wallets));
     this.form = { stripe: loaded, elements };
+    element.on("change", ({ value }) => this.askForOwn(value.type === "card"));
     await new Promise((resolve, reject) => {
       element.on("ready", resolve);
       element.on("loaderror", ({ error }) => reject(new Error(error.message)));
@@ -58,8 +81,18 @@ export class CardFields {
     if (this.form) this.updated = Promise.all([this.updated, this.form.elements.update(changes)]);
   }
 
+  /**
+   * Asks for the page's own fields, or not: a wallet brings what it knows of its cardholder.
+   *
+   * @param {boolean} isCard
+   */
+  askForOwn(isCard) {
+    for (const part of this.own) part.disabled = part.hidden = !isCard;
+  }
+
   /** Billing details that the page asked for itself, as Stripe takes them. */
   get details() {
+    if (this.own[0].disabled) return {};
     const [name, postal_code] = ["name", "zip"].map((asked) => this.input(asked).value.trim());
     return { payment_method_data: { billing_details: { name, address: { postal_code } } } };
   }

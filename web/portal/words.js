@@ -82,7 +82,7 @@ const STATUSES = {
 
 /** @type {Record<string, string>} */
 const REASONS = {
-  AMOUNT_TOO_SMALL: "The amount is too small for a card.",
+  AMOUNT_TOO_SMALL: "The amount is too small for a card. It is carried to your next bill.",
   NOTHING_TO_PAY: "There is nothing to pay.",
   NO_RIGHT_TO_PAY: "You can see these bills, but not pay them.",
   PAYMENT_IN_PROGRESS: "A payment is under way.",

@@ -795,6 +795,7 @@ def upgrade() -> None:
             chosen("refusal", "AMOUNT_TOO_SMALL AMOUNT_TOO_LARGE PAYMENTS_UNAVAILABLE"),
             nullable=True,
         ),
+        sa.Column("processor_fee_minor", sa.BigInteger(), nullable=True),
         sa.Column("charged_at", Instant(), nullable=True),
         sa.Column("ended_because", sa.Text(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),

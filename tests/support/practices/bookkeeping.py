@@ -227,6 +227,7 @@ class Books:
             amount_minor=amount,
             card_brand=list(CardBrand)[number % len(CardBrand)] if has_card else None,
             card_last4=f"{number:04}" if has_card else None,
+            processor_fee_minor=number if has_card and paid and number % 3 else None,
             failure_reason=reasons[number % len(reasons)] if declined else None,
             created_at=noon(date),
             created_on=date,

@@ -35,6 +35,10 @@ export async function invoice(page, id) {
 function payNow({ payable, amountDue, isDisputed, client }, id) {
   if (isDisputed) return el("p", { class: "remark" }, "It can't be paid while the bank decides about a payment of it.");
   if (!client.canPay.isAllowed || /^-?[0.]+$/.test(amountDue.amount)) return null;
+  const { minimum } = client.practice.onlinePayments;
+  if (payable.minorUnits > 0 && payable.minorUnits < minimum.minorUnits) {
+    return el("p", { class: "remark" }, "It is too small for a card by itself. Pay it with the whole balance or the next bill.");
+  }
   return el("p", {}, el("a", { class: "primary", href: `#/invoices/${id}/pay` }, `Pay Now: ${money(payable)}`));
 }
 
