@@ -122,6 +122,13 @@ class PaymentInProgressError(UserError):
         self.payment_id = payment_id
 
 
+class AnotherPersonPaysError(UserError):
+    code = ErrorCode.PAYMENT_IN_PROGRESS
+
+    def __init__(self) -> None:
+        super().__init__("Another person is paying at the moment: wait until that has ended.")
+
+
 class IdempotencyKeyReusedError(UserError):
     code = ErrorCode.IDEMPOTENCY_KEY_REUSED
 

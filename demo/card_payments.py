@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from billing.entry.client_ledger import ClientLedger
 from billing.entry.outside_payments import enter_success
+from billing.entry.practice_facts import PracticeFacts
 from billing.entry.rows import Draft, Values
 from billing.ledger.allocation import allocate
-from billing.payments.rows import card_description, claim_columns
+from billing.payments.rows import CARD_DESCRIPTION, claim_columns
 from models import (
     CardBrand,
     Claim,
@@ -39,6 +40,8 @@ class Card:
     stripe_id: str = ""
     fingerprint: str = ""
     is_default: bool = False
+    # The holder, if it is a contact.
+    contact_id: str | None = None
     id: str | None = None
 
 
@@ -64,6 +67,24 @@ def open_customer(draft: Draft, ledger: ClientLedger, stripe_id: str) -> str:
     return stripe_id
 
 
+@dataclass(frozen=True)
+class ContactCustomer:
+    """A contact, and the contact's customer at Stripe."""
+
+    kind: ClassVar[str] = "contact_customer"
+
+    contact_id: str
+    stripe_id: str
+
+
+def open_contact_customer(draft: Draft, facts: PracticeFacts, wanted: ContactCustomer) -> str:
+    """Insert a contact's customer at Stripe."""
+    account = facts.values["stripe_account"]
+    at_stripe = {"stripe_account": account, "stripe_id": wanted.stripe_id}
+    draft.insert(StripeCustomer, contact_id=wanted.contact_id, created_at=draft.now, **at_stripe)
+    return wanted.stripe_id
+
+
 def keep_card(draft: Draft, ledger: ClientLedger, card: Card) -> str:
     """Put a card on file."""
     columns: dict[str, Any] = {one.name: getattr(card, one.name) for one in fields(card)}
@@ -73,6 +94,7 @@ def keep_card(draft: Draft, ledger: ClientLedger, card: Card) -> str:
         added_at=draft.now,
         consent_version="2024-01",
         consented_at=draft.now,
+        is_shared=False,
         revision=0,
         **columns,
     )
@@ -81,12 +103,11 @@ def keep_card(draft: Draft, ledger: ClientLedger, card: Card) -> str:
 
 def charge_card(draft: Draft, ledger: ClientLedger, charge: CardCharge) -> str:
     """Insert a payment by card, with the rows that belong to its state."""
-    card, payment = charge.card, insert_payment(draft, ledger, charge)
+    payment = insert_payment(draft, ledger, charge)
     amounts_due = ledger.amounts_due().of(charge.invoice_id)
     if charge.state == PaymentState.SUCCEEDED:
         shares = allocate(amounts_due, charge.amount_minor)
-        said = card_description(card.brand, card.last4)
-        enter_success(draft, payment, shares, draft.today, said)
+        enter_success(draft, payment, shares, draft.today, CARD_DESCRIPTION)
     elif charge.state == PaymentState.PROCESSING:
         for claim in claim_columns(payment["id"], amounts_due):
             draft.insert(Claim, **claim)
@@ -98,6 +119,7 @@ def insert_payment(draft: Draft, ledger: ClientLedger, charge: CardCharge) -> Va
     paid_at = draft.now if succeeded else None
     return draft.insert(
         Payment,
+        contact_id=card.contact_id,
         invoice_id=charge.invoice_id,
         method=PaymentMethodKind.CARD,
         state=charge.state,

@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from billing.entry.people import ContactLink, link_contact
 from demo import stories
-from demo.card_payments import Card
+from demo.card_payments import Card, ContactCustomer, open_contact_customer
 from demo.crowd import a_card, crowd, open_books
 from demo.entries import Chance, Entered, numbered
 from demo.lives import Habit, Insurance, Life
@@ -63,8 +63,17 @@ class Company:
         needed = habit.pays_with == PaymentMethodKind.CARD
         return [a_card(self.office, chance, name, expires_in=20)] if needed else []
 
-    def card(self, holder: str, brand: CardBrand, expires_in: int) -> Card:
-        return a_card(self.office, self.office.chance, holder, brand, expires_in=expires_in)
+    def card(self, name: str, brand: CardBrand, expires_in: int, *, of: str | None = None) -> Card:
+        """Return a card of the client's, or of the contact `of`."""
+        card = a_card(self.office, self.office.chance, name, brand, expires_in=expires_in)
+        return replace(card, contact_id=of)
+
+    def paying_contact(self, name: str, email: str) -> str:
+        """Add a contact with a customer at Stripe."""
+        contact_id = self.office.add_contact(name, email)
+        customer = f"cus_sandbox_{self.office.chance.digits(14)}"
+        self.office.enter(open_contact_customer, ContactCustomer(contact_id, customer))
+        return contact_id
 
     def entries(self) -> Iterator[Entered]:
         office = self.office
@@ -162,8 +171,10 @@ def comes_every_other_week(company: Company, therapist: str) -> None:
 
 def minors_and_their_guardian(company: Company, therapist: str) -> None:
     name = "Lucía Castañeda Ruiz"
-    guardian = company.office.add_contact(name, "lucia.castaneda@example.com")
+    guardian = company.paying_contact(name, "lucia.castaneda@example.com")
     company.cast["guardian"] = guardian
+    # Both guardians of one of them pay, each with a card of their own.
+    father = company.paying_contact("Andrés Marín Soler", "andres.marin@example.com")
     sofia = company.join(
         "Sofía Marín Castañeda",
         therapist,
@@ -173,7 +184,8 @@ def minors_and_their_guardian(company: Company, therapist: str) -> None:
             last_invoiced=17,
             insurance=Insurance({"F40.10": "Social phobia, unspecified"}, "10"),
         ),
-        company.card(name, CardBrand.DISCOVER, 14),
+        company.card(name, CardBrand.DISCOVER, 14, of=guardian),
+        company.card("Andrés Marín Soler", CardBrand.VISA, 26, of=father),
         age=15,
         email=None,
         phone=None,
@@ -187,7 +199,7 @@ def minors_and_their_guardian(company: Company, therapist: str) -> None:
         "Mateo Marín Castañeda",
         therapist,
         Habit(service="90834", every=14, began=200, last=6, last_invoiced=9),
-        company.card(name, CardBrand.DISCOVER, 14),
+        company.card(name, CardBrand.DISCOVER, 14, of=guardian),
         age=9,
         email=None,
         phone=None,
@@ -197,6 +209,7 @@ def minors_and_their_guardian(company: Company, therapist: str) -> None:
     mateo.document()
     for child in (sofia, mateo):
         link(child, guardian, Relation.GUARDIAN, sees_documents=True, can_pay=True)
+    link(sofia, father, Relation.PARENT, sees_documents=False, can_pay=True)
 
 
 def a_couple(company: Company, therapist: str) -> None:

@@ -79,13 +79,13 @@ class ClientBooks:
         return entered
 
     def keep(self, card: Card) -> None:
-        """Put a card on file. The first card is the default."""
+        """Put a card on file. The holder's first card is the default."""
         digits = self.chance.digits
         card = replace(
             card,
             stripe_id=f"pm_sandbox_{digits(16)}",
             fingerprint=f"sandbox-{digits(12)}",
-            is_default=not self.cards,
+            is_default=card.contact_id not in {one.contact_id for one in self.cards},
         )
         self.cards.append(replace(card, id=self.enter(keep_card, card)))
 

@@ -27,6 +27,7 @@ from models import (
 from resolvers.clients import ClientOrderField
 from resolvers.invoices import InvoiceOrderField
 from resolvers.ordering import OrderDirection
+from resolvers.payment_methods import Payer
 
 
 def described(
@@ -40,6 +41,13 @@ def described(
     assert not values, values
 
 
+described(
+    Payer,
+    "A person who pays for a client, as the viewer knows them.",
+    VIEWER="The viewer.",
+    CLIENT="The client.",
+    CONTACT="A contact of the client who is not the viewer.",
+)
 described(
     ViewerKind,
     "The kind of viewer that a token belongs to.",

@@ -37,6 +37,11 @@ class Viewer:
         """Return the owner to charge for cache entries: a person, or a program's token."""
         return self.subject_id or self.token_id
 
+    @property
+    def contact_id(self) -> str | None:
+        """Return the id of a viewer who is a contact: the holder of cards and payer of payments."""
+        return self.subject_id if self.kind is ViewerKind.CONTACT else None
+
     @cached_property
     def rights(self) -> tuple[ViewerKind, bool, int, frozenset[Scope]]:
         """Return the properties that plans and refusals depend on."""

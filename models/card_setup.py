@@ -14,11 +14,12 @@ IS_WAITING = text("done_at IS NULL")
 
 
 class CardSetup(Row):
-    """A SetupIntent that was given to a client to keep a card with."""
+    """A SetupIntent that was given to a client or a contact to keep a card with."""
 
     __tablename__ = "card_setup"
     __table_args__ = (
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         refers("payment_method", "payment_method_id", client=True),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         CheckConstraint(
@@ -48,6 +49,8 @@ class CardSetup(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    # The contact who opened the form; None if the client did.
+    contact_id: Mapped[Reference | None]
     stripe_account: Mapped[StripeName]
     # None until Stripe has created it. The form counts even before.
     stripe_id: Mapped[StripeName | None]
@@ -75,7 +78,9 @@ class Detachment(Row):
     __tablename__ = "detachment"
     __table_args__ = (
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
+        CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_holder"),
         Index(
             "ix_detachment_waiting",
             "checked_at",
@@ -86,7 +91,9 @@ class Detachment(Row):
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
-    client_id: Mapped[Reference]
+    # The holder: a client or a contact.
+    client_id: Mapped[Reference | None]
+    contact_id: Mapped[Reference | None]
     stripe_account: Mapped[StripeName]
     # The PaymentMethod, or the Customer.
     stripe_id: Mapped[StripeName]

@@ -49,8 +49,10 @@ class Payment(Row):
     __tablename__ = "payment"
     __table_args__ = (
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         refers("invoice", "invoice_id", client=True),
-        refers("payment_method", "payment_method_id", client=True),
+        # A contact's card may have been saved for another client whom the contact pays for.
+        refers("payment_method", "payment_method_id"),
         UniqueConstraint("practice_id", "client_id", "id"),
         UniqueConstraint("practice_id", "client_id", "idempotency_key"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
@@ -95,6 +97,8 @@ class Payment(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    # The payer, if a contact pays; None if the client does, or if the practice recorded it.
+    contact_id: Mapped[Reference | None]
     # The one invoice to pay, or None for the whole balance.
     invoice_id: Mapped[Reference | None]
     method: Mapped[PaymentMethodKind] = mapped_column(choice(PaymentMethodKind, "method"))
@@ -218,6 +222,7 @@ class Receipt(Row):
     __tablename__ = "receipt"
     __table_args__ = (
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         refers("payment", "payment_id", client=True),
         UniqueConstraint("practice_id", "payment_id"),
         UniqueConstraint("practice_id", "serial"),
@@ -229,6 +234,8 @@ class Receipt(Row):
     practice_id: Mapped[Key]
     id: Mapped[Key]
     client_id: Mapped[Reference]
+    # The payer, as in the payment.
+    contact_id: Mapped[Reference | None]
     payment_id: Mapped[Reference]
     number: Mapped[str]
     serial: Mapped[int]

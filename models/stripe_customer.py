@@ -1,8 +1,8 @@
-"""A client's customers at Stripe: one in each account."""
+"""The customers at Stripe of clients and contacts: one of each in an account."""
 
 import datetime as dt
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped
 
 from models.row import Key, Reference, Row, StripeName, refers
@@ -11,11 +11,15 @@ IS_CURRENT = text("deleted_at IS NULL")
 
 
 class StripeCustomer(Row):
-    """A client's customer in a Stripe account. A new one is created if Stripe has deleted it."""
+    """A client's or a contact's customer in a Stripe account. A new one is created if Stripe has
+    deleted it.
+    """
 
     __tablename__ = "stripe_customer"
     __table_args__ = (
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
+        CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_holder"),
         UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
         Index(
             "uq_stripe_customer_current",
@@ -26,11 +30,21 @@ class StripeCustomer(Row):
             postgresql_where=IS_CURRENT,
             sqlite_where=IS_CURRENT,
         ),
+        Index(
+            "uq_stripe_customer_contact",
+            "practice_id",
+            "contact_id",
+            "stripe_account",
+            unique=True,
+            postgresql_where=IS_CURRENT,
+            sqlite_where=IS_CURRENT,
+        ),
     )
 
     practice_id: Mapped[Key]
     id: Mapped[Key]
-    client_id: Mapped[Reference]
+    client_id: Mapped[Reference | None]
+    contact_id: Mapped[Reference | None]
     stripe_account: Mapped[StripeName]
     stripe_id: Mapped[StripeName]
     created_at: Mapped[dt.datetime]

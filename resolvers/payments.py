@@ -10,9 +10,11 @@ from sqlalchemy import (
     SQLColumnExpression,
     Text,
     and_,
+    case,
     exists,
     false,
     func,
+    or_,
     select,
     true,
     type_coerce,
@@ -36,6 +38,8 @@ from models import (
     Invoice,
     LedgerEntry,
     Payment,
+    PaymentMethod,
+    PaymentMethodKind,
     PaymentState,
     Receipt,
 )
@@ -50,7 +54,8 @@ from resolvers.clients import of_visible_client
 from resolvers.filters import DateRange, among, within_dates
 from resolvers.invoices import InvoiceRow
 from resolvers.money import Amount
-from resolvers.visibility import AnySelect, Visibility
+from resolvers.payment_methods import payer
+from resolvers.visibility import AnySelect, Visibility, is_held
 
 
 class NamesPayment(Protocol):
@@ -63,7 +68,7 @@ class PaymentRow:
     """A payment, with values computed per row if a field needs them."""
 
     def __init__(self, table: TableAlias[Payment], visible: Visibility) -> None:
-        self.c, self.table = table.c, table
+        self.c, self.table, self.visible = table.c, table, visible
         self.refunds = visible.subquery(lambda: refunded_amount(visible, table.c.id, table))
         self.disputes = visible.subquery(lambda: disputes(visible, table.c.id, table))
         self.subqueries = (self.refunds, self.disputes)
@@ -71,6 +76,14 @@ class PaymentRow:
     @property
     def status(self) -> ColumnElement[str]:
         return payment_status(self.c.state, self.disputes["status"])
+
+    @property
+    def payer(self) -> ColumnElement[str | None]:
+        """Return who pays. Of other methods the practice has not recorded it."""
+        methods = [
+            constant(method) for method in (PaymentMethodKind.CARD, PaymentMethodKind.CREDIT)
+        ]
+        return case((self.c.method.in_(methods), payer(self.visible, self.table)))
 
 
 class CardRow:
@@ -82,7 +95,18 @@ class CardRow:
 
 
 def has_card(payment: PaymentRow) -> ColumnElement[bool]:
-    return and_(payment.c.card_brand.is_not(None), payment.c.card_last4.is_not(None))
+    """Return whether there was a card that the viewer knows: by paying with it, or on file."""
+    known = payment.c.card_brand.is_not(None), payment.c.card_last4.is_not(None)
+    visible = payment.visible
+    if visible.kind.is_program:
+        return and_(*known)
+    card = visible(PaymentMethod)
+    is_seen = (
+        exists()
+        .where(visible.predicate_for(card), card.c.id == payment.c.payment_method_id)
+        .correlate(payment.table)
+    )
+    return and_(*known, or_(is_held(visible, payment.table), is_seen))
 
 
 def processor_fee(payment: PaymentRow) -> Amount:

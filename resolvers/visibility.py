@@ -5,6 +5,7 @@ and joins between them compare ids only: comparing practices again would cost a 
 """
 
 import datetime as dt
+import enum
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     Text,
     and_,
+    exists,
     or_,
     select,
     true,
@@ -79,9 +81,20 @@ class PolicyColumns:
     until: SQLColumnExpression[dt.date | None]
     sees_documents: SQLColumnExpression[bool]
     can_pay: SQLColumnExpression[bool]
+    is_shared: SQLColumnExpression[bool]
 
 
 Restricted = TableAlias[PolicyColumns]
+
+
+class Right(enum.Enum):
+    """A right of a contact to a client's bills. ANY is either of the two."""
+
+    ANY = enum.auto()
+    DOCUMENTS = enum.auto()
+    PAY = enum.auto()
+
+
 # The condition for the rows of a table that a viewer may read.
 Predicate = Callable[["Visibility", Restricted], ColumnElement[bool]]
 
@@ -140,7 +153,7 @@ class Visibility:
 
     def for_documents(self, model: type[M]) -> TableAlias[M]:
         """Return the model's table, for viewers that may read the client's documents."""
-        return self.register(model, client_rows("client_id", for_documents=True))
+        return self.register(model, client_rows("client_id", Right.DOCUMENTS))
 
     def for_totals(self, model: type[M]) -> TableAlias[M]:
         """Return the model's table for sums over a visible client.
@@ -238,12 +251,11 @@ def part_of_visible_row(visible: Visibility, table: Restricted) -> ColumnElement
     return in_practice(visible, table)
 
 
-def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Predicate:
+def client_rows(name: Literal["id", "client_id"], right: Right) -> Predicate:
     """Return the predicate for rows of a client.
 
-    A client sees their own rows, a contact those of their clients, and a program those of the
-    whole practice. `for_documents` limits contacts to clients for which they have the right to read
-    documents.
+    A client sees their own rows, a contact those of the clients for whom they have the right, and a
+    program those of the whole practice.
     """
 
     def seen(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
@@ -253,17 +265,67 @@ def client_rows(name: Literal["id", "client_id"], *, for_documents: bool) -> Pre
             return condition
         if visible.kind is ViewerKind.CLIENT:
             return and_(condition, client_id == visible.subject_id)
-        return and_(client_id.in_(clients_of_contact(visible, for_documents)), condition)
+        return and_(client_id.in_(clients_of_contact(visible, right)), condition)
 
     return OfViewer(seen)
 
 
-def clients_of_contact(visible: Visibility, for_documents: bool) -> Select[Any]:
+def clients_of_contact(visible: Visibility, right: Right) -> Select[Any]:
+    row = cast("Restricted", visible.alias(ContactRight))
+    enough = {
+        Right.ANY: or_(row.c.sees_documents, row.c.can_pay),
+        Right.DOCUMENTS: row.c.sees_documents,
+        Right.PAY: row.c.can_pay,
+    }
+    return select(row.c.client_id).where(enough[right], valid_rights(visible, row))
+
+
+@OfViewer
+def paid_or_documented(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
+    """Select payments and receipts. A contact without the right to documents sees their own."""
+    seen = client_rows("client_id", Right.ANY)(visible, table)
+    if visible.kind is not ViewerKind.CONTACT:
+        return seen
+    documented = table.c.client_id.in_(clients_of_contact(visible, Right.DOCUMENTS))
+    return and_(seen, or_(table.c.contact_id == visible.subject_id, documented))
+
+
+@OfViewer
+def own_or_shared_cards(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
+    """Select a person's own cards, and those that their holders share for the client.
+
+    A contact sees them for clients for whom the contact may pay.
+    """
+    seen = client_rows("client_id", Right.PAY)(visible, table)
+    if visible.kind.is_program:
+        return seen
+    is_shared = and_(table.c.is_shared, holder_may_pay(visible, table))
+    return and_(seen, or_(is_held(visible, table), is_shared))
+
+
+def is_held(visible: Visibility, table: Any) -> ColumnElement[bool]:
+    """Return whether the row of a card or of a payment has the viewer, a person, as its holder."""
+    contact_id: ColumnElement[str] = table.c.contact_id
+    if visible.kind is ViewerKind.CLIENT:
+        return contact_id.is_(None)
+    # Never NULL, since a client's rows have no contact.
+    return and_(contact_id.is_not(None), contact_id == visible.subject_id)
+
+
+def holder_may_pay(visible: Visibility, table: Any) -> ColumnElement[bool]:
+    """Return whether a card's holder may pay for the card's client: the client, or a contact with
+    the right.
+    """
     right = cast("Restricted", visible.alias(ContactRight))
-    enough = (
-        right.c.sees_documents if for_documents else or_(right.c.sees_documents, right.c.can_pay)
+    is_valid = or_(right.c.until.is_(None), right.c.until >= visible.day)
+    may_pay = exists().where(
+        right.c.practice_id == visible.practice_id,
+        right.c.client_id == table.c.client_id,
+        right.c.contact_id == table.c.contact_id,
+        right.c.can_pay,
+        is_valid,
     )
-    return select(right.c.client_id).where(enough, valid_rights(visible, right))
+    return or_(table.c.contact_id.is_(None), may_pay.correlate(table))
 
 
 @OfViewer
@@ -276,7 +338,7 @@ def valid_rights(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
 @OfViewer
 def shared_documents(visible: Visibility, table: Restricted) -> ColumnElement[bool]:
     """Select documents. Clients and contacts only see documents that the practice has shared."""
-    seen = client_rows("client_id", for_documents=True)(visible, table)
+    seen = client_rows("client_id", Right.DOCUMENTS)(visible, table)
     if visible.kind.is_program:
         return seen
     return and_(seen, table.c.shared_at.is_not(None))
@@ -315,16 +377,16 @@ VISIBLE: dict[type[Row], Predicate] = {
     PracticeVersion: in_practice,
     Clinician: OfViewer(in_practice),
     Letterhead: OfViewer(in_practice),
-    Client: client_rows("id", for_documents=False),
+    Client: client_rows("id", Right.ANY),
     Contact: own_row(ViewerKind.CONTACT),
     ContactRight: valid_rights,
     Token: own_sign_ins_and_tokens,
-    PaymentMethod: client_rows("client_id", for_documents=False),
-    Session: client_rows("client_id", for_documents=True),
-    LedgerEntry: client_rows("client_id", for_documents=True),
-    Payment: client_rows("client_id", for_documents=False),
-    Receipt: client_rows("client_id", for_documents=True),
-    AccessEntry: client_rows("client_id", for_documents=True),
+    PaymentMethod: own_or_shared_cards,
+    Session: client_rows("client_id", Right.DOCUMENTS),
+    LedgerEntry: client_rows("client_id", Right.DOCUMENTS),
+    Payment: paid_or_documented,
+    Receipt: paid_or_documented,
+    AccessEntry: client_rows("client_id", Right.DOCUMENTS),
     Invoice: shared_documents,
     InvoiceLine: part_of_visible_row,
     Statement: shared_documents,
@@ -336,12 +398,12 @@ VISIBLE: dict[type[Row], Predicate] = {
 
 # Rows that may be summed for a visible client.
 IN_TOTALS: dict[type[Row], Predicate] = {
-    Session: client_rows("client_id", for_documents=False),
-    LedgerEntry: client_rows("client_id", for_documents=False),
-    Allocation: client_rows("client_id", for_documents=False),
-    Payment: client_rows("client_id", for_documents=False),
-    Dispute: client_rows("client_id", for_documents=False),
-    Invoice: client_rows("client_id", for_documents=False),
+    Session: client_rows("client_id", Right.ANY),
+    LedgerEntry: client_rows("client_id", Right.ANY),
+    Allocation: client_rows("client_id", Right.ANY),
+    Payment: client_rows("client_id", Right.ANY),
+    Dispute: client_rows("client_id", Right.ANY),
+    Invoice: client_rows("client_id", Right.ANY),
     InvoiceLine: part_of_visible_row,
     ClientNamePart: in_practice,
 }

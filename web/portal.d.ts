@@ -33,8 +33,10 @@ interface Card {
   last4: string;
   expMonth: number;
   expYear: number;
+  holder: "VIEWER" | "CLIENT" | "CONTACT";
   isDefault: boolean;
   isExpired: boolean;
+  client: { id: string };
 }
 
 /** What a view is given to act on: main.js has the one object of this type. */
@@ -50,7 +52,7 @@ interface PaidPayment {
   id: string;
   amount: Money;
   allocations: { amount: Money; invoice: { number: string } }[];
-  receipt: { number: string };
+  receipt: { number: string } | null;
 }
 
 /** Result of a payment mutation: fields of all the types of its union. */

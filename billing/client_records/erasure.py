@@ -24,7 +24,7 @@ from billing.ledger.hash_chain import CHAINED, ERASABLE, row_key, value_digest
 from billing.ledger.locks import lock_client
 from billing.ledger.versions import stamp_rows
 from billing.payment_methods.detach import record_detachment
-from billing.payments.customers import Owner
+from billing.payments.customers import Holder, owner_of_row
 from models import (
     AccessAction,
     AccessEntry,
@@ -34,6 +34,7 @@ from models import (
     ContactRight,
     ErasedValue,
     ExternalReference,
+    Payment,
     PaymentMethod,
     SignInLink,
     SignInRequest,
@@ -189,6 +190,9 @@ async def replace_values(conn: AsyncConnection, people: People, model: Any) -> N
     conditions = [BELONGS[model](people.practice_id, client_id) for client_id in people.clients]
     if model is Contact:
         conditions = [Contact.id.in_(people.contacts)]
+    if model in (PaymentMethod, Payment):
+        # Also cards and payments for other clients, for whom the contacts have no rights any more.
+        conditions = [model.client_id.in_(people.clients), model.contact_id.in_(people.contacts)]
     changed = update(model).where(model.practice_id == people.practice_id, or_(*conditions))
     await conn.execute(changed.values(PERSONAL[model]))
 
@@ -265,22 +269,41 @@ async def remove_links(conn: AsyncConnection, people: People) -> None:
 
 
 async def remove_cards(conn: AsyncConnection, people: People, now: dt.datetime) -> None:
-    """Take all cards off file, and have Stripe delete the customers after the commit."""
-    for client_id in people.clients:
-        card = PaymentMethod.practice_id == people.practice_id, PaymentMethod.client_id == client_id
-        removed = {
-            "removed_at": func.coalesce(PaymentMethod.removed_at, now),
-            "is_default": False,
-            "revision": PaymentMethod.revision + 1,
-        }
-        await conn.execute(update(PaymentMethod).where(*card).values(removed))
-        customers = await conn.execute(
-            select(StripeCustomer.stripe_account, StripeCustomer.stripe_id).where(
-                StripeCustomer.practice_id == people.practice_id,
-                StripeCustomer.client_id == client_id,
-                StripeCustomer.deleted_at.is_(None),
-            )
+    """Take all cards off file, and have Stripe delete the customers after the commit.
+
+    A contact who stays keeps the customer, and the cards for other clients.
+    """
+    card = (
+        PaymentMethod.practice_id == people.practice_id,
+        or_(
+            PaymentMethod.client_id.in_(people.clients),
+            PaymentMethod.contact_id.in_(people.contacts),
+        ),
+    )
+    of_others = (
+        PaymentMethod.contact_id.is_not(None),
+        PaymentMethod.contact_id.not_in(people.contacts),
+        PaymentMethod.removed_at.is_(None),
+    )
+    for row in (await conn.execute(select(PaymentMethod).where(*card, *of_others))).all():
+        await record_detachment(conn, owner_of_row(row).holder, row.stripe_id, now)
+    removed = {
+        "removed_at": func.coalesce(PaymentMethod.removed_at, now),
+        "is_default": False,
+        "is_shared": False,
+        "revision": PaymentMethod.revision + 1,
+    }
+    await conn.execute(update(PaymentMethod).where(*card).values(removed))
+    customers = await conn.execute(
+        select(StripeCustomer).where(
+            StripeCustomer.practice_id == people.practice_id,
+            or_(
+                StripeCustomer.client_id.in_(people.clients),
+                StripeCustomer.contact_id.in_(people.contacts),
+            ),
+            StripeCustomer.deleted_at.is_(None),
         )
-        for account, stripe_id in customers.all():
-            owner = Owner(people.practice_id, client_id, account)
-            await record_detachment(conn, owner, stripe_id, now, is_customer=True)
+    )
+    for one in customers.all():
+        holder = Holder(people.practice_id, one.client_id, one.contact_id, one.stripe_account)
+        await record_detachment(conn, holder, one.stripe_id, now, is_customer=True)

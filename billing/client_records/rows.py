@@ -38,9 +38,7 @@ class RecordSubject:
         model: Any = table.model
         mine = table.belongs(self.practice_id, self.client_id)
         in_practice = model.practice_id == self.practice_id
-        return (
-            select(*table.columns).where(in_practice, mine).order_by(*model.__table__.primary_key)
-        )
+        return select(*table.values).where(in_practice, mine).order_by(*model.__table__.primary_key)
 
     async def documents(self) -> list["RecordDocument"]:
         """Return the files that were given out, and the documents that have none yet.

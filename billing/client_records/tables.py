@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, select, union_all
+from sqlalchemy import Column, ColumnElement, Select, and_, case, select, union_all
 
 from models import (
     AccessEntry,
@@ -91,6 +91,8 @@ class RecordTable:
     description: str
     belongs: Condition
     secret: frozenset[str] = frozenset()
+    # Columns that are empty in rows of another person, a contact.
+    of_holder: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -102,10 +104,26 @@ class RecordTable:
         table: Any = self.model.__table__
         return [column for column in table.c if column.name not in left_out]
 
+    @property
+    def values(self) -> Sequence[ColumnElement[Any]]:
+        """Return what the columns' values are read from."""
+        table: Any = self.model.__table__
+        return [
+            case((table.c.contact_id.is_(None), column)).label(column.name)
+            if column.name in self.of_holder
+            else column
+            for column in self.columns
+        ]
+
 
 def own(model: Any) -> Condition:
     """Return the condition of a table whose rows name their client."""
     return lambda _, client_id: model.client_id == client_id
+
+
+def own_as_holder(model: Any) -> Condition:
+    """Return the condition of a table of cards whose rows may be of a contact."""
+    return lambda _, client_id: and_(model.client_id == client_id, model.contact_id.is_(None))
 
 
 def part(column: Any, whole: Any) -> Condition:
@@ -158,7 +176,12 @@ RECORD: Sequence[RecordTable] = (
     RecordTable(
         LedgerEntry, "The ledger: the balance is the sum of its amounts.", own(LedgerEntry)
     ),
-    RecordTable(Payment, "Payments, and attempts at payments.", own(Payment)),
+    RecordTable(
+        Payment,
+        "Payments, and attempts at payments. A contact's card is not named.",
+        own(Payment),
+        of_holder=frozenset({"card_brand", "card_last4"}),
+    ),
     RecordTable(Claim, "Amounts that a payment under way holds.", own(Claim)),
     RecordTable(Allocation, "Funds that were put toward invoices, or taken back.", own(Allocation)),
     RecordTable(Receipt, "Receipts of payments.", own(Receipt)),
@@ -178,8 +201,14 @@ RECORD: Sequence[RecordTable] = (
         part(SuperbillDiagnosis.superbill_id, Superbill),
     ),
     RecordTable(PrintedDocument, "The files of documents, by document.", own(PrintedDocument)),
-    RecordTable(PaymentMethod, "Cards, also those that were removed.", own(PaymentMethod)),
-    RecordTable(CardSetup, "Forms by which a card was to be kept.", own(CardSetup)),
+    RecordTable(
+        PaymentMethod,
+        "The client's own cards, also those that were removed.",
+        own_as_holder(PaymentMethod),
+    ),
+    RecordTable(
+        CardSetup, "Forms by which the client was to keep a card.", own_as_holder(CardSetup)
+    ),
     RecordTable(Detachment, "Cards and customers that were removed at Stripe.", own(Detachment)),
     RecordTable(StripeCustomer, "The client's customers at Stripe.", own(StripeCustomer)),
     RecordTable(Token, "Sign-ins, and tokens.", own(Token), frozenset({"hash"})),

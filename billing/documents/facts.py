@@ -2,7 +2,8 @@
 
 They were frozen when the document was issued, or belong to the practice: later events such as a
 payment or another address change no document. A receipt belongs to one payment and shows the
-client's current name.
+client's current name. It names no service and no card: the payer may have no right to the former,
+and others with the right to documents none to the latter.
 """
 
 import datetime as dt
@@ -230,18 +231,16 @@ async def superbill_facts(conn: AsyncConnection, found: Any, practised: FactsRea
 async def receipt_facts(conn: AsyncConnection, found: Any, practised: FactsReader) -> Facts:
     practice, words = practised.row, practised.words
     same = (Payment.practice_id == found.practice_id, Payment.id == found.payment_id)
-    payment = (await conn.execute(select(Payment).where(*same))).one()
+    method = (await conn.execute(select(Payment.method).where(*same))).scalar_one()
     named = (Client.practice_id == found.practice_id, Client.id == found.client_id)
     name = (await conn.execute(select(Client.name).where(*named))).scalar_one()
-    brand = payment.card_brand and payment.card_brand.capitalize()
     return {
         "from": provider(practice),
         "to": {"name": name, "lines": []},
         "facts": present_facts(
             ("Receipt number", found.number),
             ("Paid on", words.day(found.issued_on)),
-            ("Method", METHODS[payment.method]),
-            ("Card", payment.card_last4 and f"{brand} ending in {payment.card_last4}"),
+            ("Method", METHODS[method]),
         ),
         "amount": words.money(found.amount_minor),
     }

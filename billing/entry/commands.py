@@ -31,8 +31,9 @@ from billing.entry.rows import Draft, EntryChange, Input, Stamp
 from billing.entry.writing import Touched, chained_rows, write
 from billing.ledger.hash_chain import add_links
 from billing.ledger.locks import lock_client
+from billing.payment_methods.rights import remove_cards_without_right
 from billing.payments.context import TURN_S, local_day
-from models import Practice
+from models import ContactRight, Practice
 from models.ids import IdSequence
 from models.row_turns import Turns
 
@@ -226,6 +227,9 @@ class ClientEntries(Entries):
         await add_links(self.conn, chained_rows(operations), stamp.now)
         if external is not None:
             await self.refer(Draft(self.facts.id, stamp), external, content, row_id)
+        if any(operation.table is ContactRight for operation in operations):
+            own = self.facts.id, self.ledger.id
+            await remove_cards_without_right(self.conn, *own, stamp.now, stamp.today)
         self.touched.add(operations)
         self.is_changed = True
         return row_id

@@ -9,7 +9,7 @@ The surviving record gets the details that it has not from the merged one. Sessi
 document move. The merged client has the survivor's e-mail address from then on, and each contact of
 one has the same rights to the other. So everybody with access to the survivor's bills also has
 access to the history of the merged client. Cards do not move: Stripe keeps each with one customer,
-and the merged client's are removed.
+and those that the client or a contact has saved for the merged client are removed.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -35,7 +35,8 @@ from billing.entry.people import (
 from billing.entry.practices import stored_address
 from billing.entry.rows import Draft, EntryChange
 from billing.payment_methods.detach import record_detachment
-from billing.payment_methods.store import card_owner, remove_from_file
+from billing.payment_methods.store import remove_from_file
+from billing.payments.customers import owner_of_row
 from models import Client, ContactRight, PaymentMethod, Session, SuperbillLine
 
 CLOSED = "Balance moved to the client's other record from"
@@ -225,7 +226,7 @@ async def remove_merged_cards(merged: ClientEntries) -> None:
     for card in cards.all():
         merged.is_changed = True
         await remove_from_file(conn, card, now, today)
-        await record_detachment(conn, card_owner(card), card.stripe_id, now)
+        await record_detachment(conn, owner_of_row(card).holder, card.stripe_id, now)
 
 
 async def close(merged: ClientEntries, wanted: ClientMerge) -> None:

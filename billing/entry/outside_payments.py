@@ -130,7 +130,8 @@ def enter_success(
     )
     draft.insert(LedgerEntry, **entry)
     allocate_shares(draft, shares, payment_id)
-    draft.insert(Receipt, **receipt_columns(payment_id, minor, draft.now, paid_on))
+    payer = payment["contact_id"]
+    draft.insert(Receipt, **receipt_columns(payment_id, payer, minor, draft.now, paid_on))
 
 
 # -- refunds ---------------------------------------------------------------------------------------

@@ -245,7 +245,8 @@ class CardEntry:
     async def enter(self, row: StagedRow, client_id: str, card: Card) -> None:
         """Put one card on file, with its client's customer."""
         context = self.context
-        owner = Owner(context.facts.id, client_id, self.cards.account)
+        # The file names clients: a card of another person is not told apart.
+        owner = Owner(context.facts.id, client_id, None, self.cards.account)
         await lock_client(self.conn, owner.practice_id, client_id)
         complaint = await self.note_customer(owner, row["stripe_customer"])
         if complaint is not None:
@@ -262,7 +263,7 @@ class CardEntry:
 
     async def note_customer(self, owner: Owner, customer_id: str) -> Complaint | None:
         """Record a client's customer at Stripe. Return a complaint if there is another one."""
-        known = await customers.recorded(self.conn, owner)
+        known = await customers.recorded(self.conn, owner.holder)
         if known is not None:
             return None if known == customer_id else TWO_CUSTOMERS
         taken = select(StripeCustomer.id).where(
@@ -276,6 +277,7 @@ class CardEntry:
             "practice_id": owner.practice_id,
             "id": new_id(),
             "client_id": owner.client_id,
+            "contact_id": None,
             "stripe_account": owner.account,
             "stripe_id": customer_id,
             "created_at": self.context.now,

@@ -1,4 +1,4 @@
-"""Commands of clients for cards on file: choose another default, and remove a card."""
+"""Commands of a card's holder: choose another default, share a card, and remove a card."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -26,6 +26,15 @@ async def make_default(context: PaymentContext, owner: Owner, card_id: str, toda
         await store.choose_default(conn, owner, card_id)
 
 
+async def share(context: PaymentContext, owner: Owner, card_id: str, *, is_shared: bool) -> None:
+    """Let others who may pay for the client use a card, or no longer. Raise NotFound."""
+    async with client_lock(context, owner.practice_id, owner.client_id) as conn:
+        card = find_card(await store.stored_cards(conn, owner), card_id, CARD)
+        await record(conn, context.actor, owner.client_id, context.now())
+        if card.is_shared is not is_shared:
+            await store.update_card(conn, card, is_shared=is_shared)
+
+
 async def remove(
     context: PaymentContext, owner: Owner, card_id: str, replacement_id: str | None, today: dt.date
 ) -> None:
@@ -41,7 +50,7 @@ async def remove(
             raise ReplacementNeededError("Name the card that becomes the default.", REPLACEMENT)
         await record(conn, context.actor, owner.client_id, now)
         await store.remove_from_file(conn, card, now, today, replacement_id=replacement_id)
-        await record_detachment(conn, owner, card.stripe_id, now)
+        await record_detachment(conn, owner.holder, card.stripe_id, now)
 
 
 def find_card(cards: Sequence[Row[Any]], card_id: str, path: Sequence[str]) -> Row[Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.payments import customers
 from billing.payments.context import PaymentContext
-from billing.payments.customers import Owner
+from billing.payments.customers import Holder
 from billing.stripe import Forbidden, Missing, Rejected, StripeTrouble
 from models import Detachment
 from models.ids import new_id
@@ -32,7 +32,7 @@ QUEUE = Queue("detachment", Detachment, log, groups=("practice_id",), quiet=(Str
 
 async def record_detachment(
     conn: AsyncConnection,
-    owner: Owner,
+    holder: Holder,
     stripe_id: str,
     now: dt.datetime,
     *,
@@ -42,10 +42,11 @@ async def record_detachment(
     that Stripe has to delete.
     """
     written = insert_into(conn, Detachment).values(
-        practice_id=owner.practice_id,
+        practice_id=holder.practice_id,
         id=new_id(),
-        client_id=owner.client_id,
-        stripe_account=owner.account,
+        client_id=holder.client_id,
+        contact_id=holder.contact_id,
+        stripe_account=holder.account,
         stripe_id=stripe_id,
         is_customer=is_customer,
         created_at=now,
@@ -54,12 +55,12 @@ async def record_detachment(
     await conn.execute(written.on_conflict_do_nothing())
 
 
-async def is_recorded(conn: AsyncConnection, owner: Owner, stripe_id: str) -> bool:
+async def is_recorded(conn: AsyncConnection, holder: Holder, stripe_id: str) -> bool:
     """Return whether a card is recorded as to be detached, or as detached."""
     found = await conn.scalar(
         select(Detachment.id).where(
-            Detachment.practice_id == owner.practice_id,
-            Detachment.stripe_account == owner.account,
+            Detachment.practice_id == holder.practice_id,
+            Detachment.stripe_account == holder.account,
             Detachment.stripe_id == stripe_id,
         )
     )
@@ -124,8 +125,8 @@ async def delete_customer(context: PaymentContext, detachment: Row[Any]) -> None
     account, customer_id = detachment.stripe_account, detachment.stripe_id
     with suppress(Missing):
         await context.stripe.delete_customer(account, customer_id)
-    owner = Owner(detachment.practice_id, detachment.client_id, account)
-    await customers.mark_deleted(context, owner, customer_id)
+    holder = Holder(detachment.practice_id, detachment.client_id, detachment.contact_id, account)
+    await customers.mark_deleted(context, holder, customer_id)
 
 
 async def is_attached(context: PaymentContext, account: str, stripe_id: str) -> bool:

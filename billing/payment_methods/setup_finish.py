@@ -17,7 +17,7 @@ from billing.errors import CardRefusedError, InvalidInputError, NotFoundError
 from billing.payment_methods.store import Consent, StoredCard, choose_default, store_card
 from billing.payments import states
 from billing.payments.context import PaymentContext, client_lock
-from billing.payments.customers import Owner
+from billing.payments.customers import Owner, owner_of_row
 from billing.payments.states import is_final
 from billing.stripe import Missing, Rejected
 from billing.stripe.objects import Card, Setup, SetupStatus
@@ -29,20 +29,21 @@ log = logging.getLogger("portal.payments")
 
 
 @dataclass(frozen=True)
-class Holder(Owner):
-    """The client of the new card, with the network address of the request."""
+class FormOwner(Owner):
+    """The owner of a new card, with the network address of the request."""
 
     address_hash: str | None
 
 
 async def finish_setup(
-    context: PaymentContext, holder: Holder, stripe_id: str, *, make_default: bool
+    context: PaymentContext, owner: FormOwner, stripe_id: str, *, make_default: bool
 ) -> StoredCard:
     """Return the card of a SetupIntent. Raise NotFound, InvalidInput or CardRefused."""
-    setup = await find_setup(context, holder.account, stripe_id)
-    if setup is None or (setup.practice_id, setup.client_id) != (
-        holder.practice_id,
-        holder.client_id,
+    setup = await find_setup(context, owner.account, stripe_id)
+    if setup is None or (setup.practice_id, setup.client_id, setup.contact_id) != (
+        owner.practice_id,
+        owner.client_id,
+        owner.contact_id,
     ):
         raise NotFoundError("There is no such SetupIntent of this client.", PATH)
     setup = await settle_setup(context, setup)
@@ -58,7 +59,7 @@ async def finish_setup(
 
 async def use_setup(context: PaymentContext, setup: Row[Any], *, make_default: bool) -> None:
     """Check that the card is still on file, and make it the default if requested."""
-    owner = setup_owner(setup)
+    owner = owner_of_row(setup)
     async with client_lock(context, setup.practice_id, setup.client_id) as conn:
         removed_at = await conn.scalar(
             select(PaymentMethod.removed_at).where(
@@ -71,10 +72,6 @@ async def use_setup(context: PaymentContext, setup: Row[Any], *, make_default: b
         await record(conn, context.actor, setup.client_id, context.now())
         if make_default:
             await choose_default(conn, owner, setup.payment_method_id)
-
-
-def setup_owner(setup: Row[Any]) -> Owner:
-    return Owner(setup.practice_id, setup.client_id, setup.stripe_account)
 
 
 async def find_setup(context: PaymentContext, account: str, stripe_id: str) -> Row[Any] | None:
@@ -142,8 +139,9 @@ async def write_setup_end(
     context: PaymentContext, setup: Row[Any], stripe_setup: Setup, reason: DeclineReason | None
 ) -> None:
     """Write the end of a SetupIntent, if it has ended at Stripe."""
-    if stripe_setup.client_id != setup.client_id:
-        log.error("alert: the metadata of setup %s names another client", setup.id)
+    named = stripe_setup.client_id, stripe_setup.contact_id
+    if named != (setup.client_id, setup.contact_id):
+        log.error("alert: the metadata of setup %s names another client or contact", setup.id)
     elif stripe_setup.status is SetupStatus.SUCCEEDED:
         await succeed_setup(context, setup, stripe_setup.card)
     elif stripe_setup.status is SetupStatus.CANCELED:
@@ -153,7 +151,7 @@ async def write_setup_end(
 
 async def succeed_setup(context: PaymentContext, setup: Row[Any], card: Card | None) -> None:
     """Put the card on file, or record it as refused if it was detached in the meantime."""
-    now, owner = context.now(), setup_owner(setup)
+    now, owner = context.now(), owner_of_row(setup)
     async with client_lock(context, setup.practice_id, setup.client_id) as conn:
         if await has_ended(conn, setup):
             return

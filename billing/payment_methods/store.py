@@ -1,7 +1,8 @@
-"""Cards on file and the Default Card, by client and Stripe account.
+"""Cards on file and the Default Card, by client, holder and Stripe account.
 
 The first card is the default. If the default is removed, the chosen replacement or else the newest
-card that works becomes the default. The caller holds the lock of the client's row.
+card that works becomes the default. The caller holds the lock of the client's row. A contact's row
+is locked too while a card is stored, since the contact's customer has cards for several clients.
 
 Each write to a row raises its revision. So a response of Stripe to an earlier request is recognised
 as stale.
@@ -15,9 +16,10 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing.ledger.locks import lock_contact
 from billing.payment_methods.detach import is_recorded, record_detachment
 from billing.payments import customers, recheck
-from billing.payments.customers import Owner
+from billing.payments.customers import Owner, owner_of_row
 from billing.stripe.objects import Card
 from models import PaymentMethod
 from models.ids import new_id
@@ -57,6 +59,8 @@ async def store_card(
     consent stays, and Stripe detaches the other. A hint is left to read the card from Stripe once
     more, since it may have been detached before it was on file here.
     """
+    if owner.contact_id is not None:
+        await lock_contact(conn, owner.practice_id, owner.contact_id)
     if not await may_be_kept(conn, owner, card, now):
         return None
     assert card.stripe_id is not None
@@ -82,16 +86,16 @@ async def may_be_kept(conn: AsyncConnection, owner: Owner, card: Card, now: dt.d
     """
     if card.stripe_id is None or card.customer is None:
         return False
-    is_detached = await is_recorded(conn, owner, card.stripe_id)
+    is_detached = await is_recorded(conn, owner.holder, card.stripe_id)
     was_removed = await conn.scalar(
         select(PaymentMethod.removed_at).where(
-            owner.owns(PaymentMethod), PaymentMethod.stripe_id == card.stripe_id
+            owner.holder.holds(PaymentMethod), PaymentMethod.stripe_id == card.stripe_id
         )
     )
-    is_current = card.customer == await customers.recorded(conn, owner)
+    is_current = card.customer == await customers.recorded(conn, owner.holder)
     if is_current and not is_detached and was_removed is None:
         return True
-    await record_detachment(conn, owner, card.stripe_id, now)
+    await record_detachment(conn, owner.holder, card.stripe_id, now)
     return False
 
 
@@ -112,9 +116,11 @@ async def insert_card(
         insert(PaymentMethod).values(
             practice_id=owner.practice_id,
             client_id=owner.client_id,
+            contact_id=owner.contact_id,
             stripe_account=owner.account,
             id=card_id,
             is_default=False,
+            is_shared=False,
             added_at=now,
             **card_columns(card),
             **consent_columns(consent),
@@ -133,7 +139,8 @@ async def replace_copy(
 ) -> None:
     """Keep the copy with the latest consent, and have Stripe detach the other."""
     is_older = consent.at < same.consented_at
-    await record_detachment(conn, owner, str(card.stripe_id if is_older else same.stripe_id), now)
+    surplus = str(card.stripe_id if is_older else same.stripe_id)
+    await record_detachment(conn, owner.holder, surplus, now)
     if not is_older:
         await update_card(conn, same, **card_columns(card), **consent_columns(consent))
 
@@ -164,7 +171,7 @@ async def update_card(conn: AsyncConnection, card: Row[Any], **values: Any) -> N
 
 
 async def choose_default(conn: AsyncConnection, owner: Owner, card_id: str) -> None:
-    """Make a card the client's only default."""
+    """Make a card the holder's only default for the client."""
     raised = {"revision": PaymentMethod.revision + 1}
     condition = owner.owns(PaymentMethod)
     others = update(PaymentMethod).where(
@@ -188,21 +195,17 @@ async def remove_from_file(
     """Take a card off file. If it was the default, make the replacement the default, or else the
     newest card that works.
     """
-    await update_card(conn, card, is_default=False, removed_at=now)
+    await update_card(conn, card, is_default=False, is_shared=False, removed_at=now)
     if not card.is_default:
         return
-    owner = card_owner(card)
+    owner = owner_of_row(card)
     left = await stored_cards(conn, owner)
     if left:
         await choose_default(conn, owner, replacement_id or best_card(left, today).id)
 
 
-def card_owner(card: Row[Any]) -> Owner:
-    return Owner(card.practice_id, card.client_id, card.stripe_account)
-
-
 async def stored_cards(conn: AsyncConnection, owner: Owner) -> Sequence[Row[Any]]:
-    """Return the client's cards in this account, the newest first."""
+    """Return the holder's cards for the client in this account, the newest first."""
     result = await conn.execute(
         select(PaymentMethod)
         .where(owner.owns(PaymentMethod), PaymentMethod.removed_at.is_(None))

@@ -32,10 +32,10 @@ async def sync_card(context: PaymentContext, account: str, stripe_id: str) -> No
 
 
 async def sync_customer(context: PaymentContext, account: str, customer_id: str) -> None:
-    """Mark a client's customer as deleted, if Stripe says that it is."""
-    owner = await customers.owner_of(context, account, customer_id)
-    if owner is not None:
-        await customers.check_deleted(context, owner)
+    """Mark a holder's customer as deleted, if Stripe says that it is."""
+    holder = await customers.holder_of(context, account, customer_id)
+    if holder is not None:
+        await customers.check_deleted(context, holder)
 
 
 async def read_card(context: PaymentContext, card: Row[Any]) -> Card | None:
@@ -49,7 +49,7 @@ async def read_card(context: PaymentContext, card: Row[Any]) -> Card | None:
 
 async def write_card(context: PaymentContext, card: Row[Any], stripe_card: Card | None) -> bool:
     """Write Stripe's response. Return False if the card's row has changed since the request."""
-    now, owner = context.now(), store.card_owner(card)
+    now, owner = context.now(), customers.owner_of_row(card)
     async with client_lock(context, card.practice_id, card.client_id) as conn:
         cards = await store.stored_cards(conn, owner)
         mine = next((one for one in cards if one.id == card.id), None)
@@ -63,7 +63,7 @@ async def write_card(context: PaymentContext, card: Row[Any], stripe_card: Card 
                 await store.update_card(conn, mine, **store.card_columns(stripe_card))
             return True
         if stripe_card is not None:
-            await record_detachment(conn, owner, card.stripe_id, now)
+            await record_detachment(conn, owner.holder, card.stripe_id, now)
         await store.remove_from_file(conn, mine, now, local_day(now, card.time_zone))
         return True
 
@@ -71,11 +71,11 @@ async def write_card(context: PaymentContext, card: Row[Any], stripe_card: Card 
 async def is_usable(
     conn: AsyncConnection, owner: customers.Owner, others: list[Row[Any]], card: Card
 ) -> bool:
-    """Return whether the card still belongs to its client and is on file only once.
+    """Return whether the card still belongs to its holder and is on file only once.
 
     After a renewal by the bank its number may be that of another card on file.
     """
-    is_current = card.customer == await customers.recorded(conn, owner)
+    is_current = card.customer == await customers.recorded(conn, owner.holder)
     return is_current and not any(store.is_same(one, card) for one in others)
 
 

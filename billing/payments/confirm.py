@@ -16,7 +16,7 @@ from billing.ledger.versions import stamp
 from billing.payment_methods import sync
 from billing.payments import customers, states
 from billing.payments.context import PaymentContext, client_lock, read_payment
-from billing.payments.customers import Owner
+from billing.payments.customers import owner_of_row
 from billing.payments.settle import apply_intent, change_state
 from billing.payments.states import StateChanged
 from billing.stripe import Declined, Order, Rejected, StripeTrouble, Unknown
@@ -103,9 +103,12 @@ async def create_payment_intent(context: PaymentContext, paying: Row[Any]) -> In
     account = paying.stripe_account
     if not paying.save_card and paying.payment_method_id is None:
         return await context.stripe.create(account, order(paying, None))
-    owner = Owner(paying.practice_id, paying.client_id, account)
+    # A saved card may be another person's who shares it: Stripe has it with that customer.
+    saver = paying if paying.save_card else await saved_card(context, paying)
     return await customers.call_with_customer(
-        context, owner, lambda customer: context.stripe.create(account, order(paying, customer))
+        context,
+        owner_of_row(saver).holder,
+        lambda customer: context.stripe.create(account, order(paying, customer)),
     )
 
 
@@ -116,6 +119,7 @@ def order(paying: Row[Any], customer: str | None) -> Order:
         paying.client_id,
         paying.amount_minor,
         paying.currency,
+        paying.contact_id,
         paying.invoice_id,
         customer,
         bool(paying.save_card),
@@ -130,7 +134,7 @@ async def confirm_payment(
     """Run steps B and T3."""
     account, method = paying.stripe_account, None
     if paying.payment_method_id is not None and not paying.save_card:
-        method = await stripe_method(context, paying)
+        method = str((await saved_card(context, paying)).stripe_id)
     try:
         intent = await context.stripe.confirm(
             paying.id, account, paying.stripe_id, method=method, token=token
@@ -153,7 +157,8 @@ async def refresh_card(context: PaymentContext, account: str, method: str) -> No
         await sync.sync_card(context, account, method)
 
 
-async def stripe_method(context: PaymentContext, paying: Row[Any]) -> str:
+async def saved_card(context: PaymentContext, paying: Row[Any]) -> Row[Any]:
+    """Return the card that the payment is made with, which may be off file by now."""
     async with context.engine.connect() as conn:
         result = await conn.execute(
             PaymentMethod.__table__.select().where(
@@ -161,7 +166,7 @@ async def stripe_method(context: PaymentContext, paying: Row[Any]) -> str:
                 PaymentMethod.id == paying.payment_method_id,
             )
         )
-        return str(result.one().stripe_id)
+        return result.one()
 
 
 # -- reading from Stripe ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing.audit_log import Actor
-from billing.ledger.locks import lock_client
+from billing.ledger.locks import lock_client, lock_contact
 from billing.practices import PracticeMisconfigured
 from billing.stripe import Stripe
 from billing.time_zones import zone
@@ -54,6 +54,16 @@ async def client_lock(
     """
     async with context.turns.of(practice_id, client_id), context.engine.begin() as conn:
         await lock_client(conn, practice_id, client_id)
+        yield conn
+
+
+@asynccontextmanager
+async def contact_lock(
+    context: PaymentContext, practice_id: str, contact_id: str
+) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction with exclusive access to the contact's customers at Stripe."""
+    async with context.turns.of(practice_id, contact_id), context.engine.begin() as conn:
+        await lock_contact(conn, practice_id, contact_id)
         yield conn
 
 

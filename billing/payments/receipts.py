@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 from typing import Any
 
-from sqlalchemy import exists, literal, select
+from sqlalchemy import Row, exists, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.document_numbers import next_serial, skip_taken
@@ -25,9 +25,7 @@ class NoFreeNumber(Exception):
 
 async def create_receipt(
     conn: AsyncConnection,
-    practice_id: str,
-    client_id: str,
-    payment_id: str,
+    paid: Row[Any],
     amount_minor: int,
     now: dt.datetime,
     paid_on: dt.date,
@@ -39,15 +37,16 @@ async def create_receipt(
     The money has moved, so a taken number must not stop the payment: the receipt gets the next free
     number, and a log record alerts the operator.
     """
+    practice_id = paid.practice_id
     for _ in range(TRIES):
         serial = await next_serial(conn, practice_id, DocumentKind.RECEIPT)
         receipt = {
             "practice_id": practice_id,
             "id": new_id(),
-            "client_id": client_id,
+            "client_id": paid.client_id,
             "number": serial.number(paid_on),
             "serial": serial.value,
-            **receipt_columns(payment_id, amount_minor, now, paid_on),
+            **receipt_columns(paid.id, paid.contact_id, amount_minor, now, paid_on),
         }
         if await insert_unless_taken(conn, receipt):
             return receipt

@@ -8,14 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from billing.ledger.allocation import AmountsDue, Share
-from models import CardBrand, EntryKind
+from models import EntryKind
 
 Columns = dict[str, Any]
-
-
-def card_description(brand: CardBrand | None, last4: str | None) -> str:
-    """Return the description of a payment by card in the ledger."""
-    return f"Payment by {brand.title()} ending {last4}" if brand else "Payment by card"
+# The description of a payment by card in the ledger. It names no card: everybody with the right to
+# the client's documents reads it, and the card may be another person's.
+CARD_DESCRIPTION = "Payment by card"
 
 
 def entry_columns(
@@ -70,10 +68,13 @@ def claim_columns(payment_id: str, amounts_due: AmountsDue) -> list[Columns]:
     ]
 
 
-def receipt_columns(payment_id: str, minor: int, now: dt.datetime, paid_on: dt.date) -> Columns:
-    """Return the receipt, which has no number yet."""
+def receipt_columns(
+    payment_id: str, contact_id: str | None, minor: int, now: dt.datetime, paid_on: dt.date
+) -> Columns:
+    """Return the receipt of a payment and its payer, which has no number yet."""
     return {
         "payment_id": payment_id,
+        "contact_id": contact_id,
         "amount_minor": minor,
         "issued_at": now,
         "issued_on": paid_on,

@@ -19,8 +19,8 @@ from billing.ledger.versions import stamp
 from billing.payment_methods.store import Consent, store_card
 from billing.payments import receipts, states
 from billing.payments.context import PaymentContext, client_lock, local_day, read_payment
-from billing.payments.customers import Owner
-from billing.payments.rows import allocation_columns, card_description, entry_columns
+from billing.payments.customers import owner_of_row
+from billing.payments.rows import CARD_DESCRIPTION, allocation_columns, entry_columns
 from billing.payments.states import StateChanged
 from billing.stripe.objects import Intent, IntentStatus
 from models import (
@@ -138,9 +138,7 @@ async def record_success(
     shares = allocate(amounts_due, received)
     for row in allocation_columns(payment_id, shares, today, now):
         rows.append((Allocation, own | {"id": new_id()} | row))
-    receipt = await receipts.create_receipt(
-        conn, practice_id, paid.client_id, payment_id, received, now, paid_on
-    )
+    receipt = await receipts.create_receipt(conn, paid, received, now, paid_on)
     await append(conn, rows, now, inserted=[(Receipt, receipt)])
     if intent and intent.card:
         await remember(conn, paid, intent, now)
@@ -188,12 +186,10 @@ def payment_entry(
     paid: Row[Any], intent: Intent, now: dt.datetime, paid_on: dt.date
 ) -> dict[str, Any]:
     """Return the payment's ledger row."""
-    card = intent.card
-    brand, last4 = (card.brand, card.last4) if card else (paid.card_brand, paid.card_last4)
     return entry_columns(
         paid.id,
         intent.received_minor,
-        card_description(brand, last4),
+        CARD_DESCRIPTION,
         paid_on=paid_on,
         posted_on=local_day(now, paid.time_zone),
         now=now,
@@ -207,7 +203,7 @@ async def remember(conn: AsyncConnection, paid: Row[Any], intent: Intent, now: d
     values: dict[str, object] = {"card_brand": card.brand, "card_last4": card.last4}
     if paid.save_card and card.stripe_id:
         consent = Consent(paid.consent_version or "", paid.created_at)
-        owner = Owner(paid.practice_id, paid.client_id, paid.stripe_account)
+        owner = owner_of_row(paid)
         is_default = bool(paid.make_default)
         try:
             async with conn.begin_nested():

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, select
+from sqlalchemy import Row, exists, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +13,7 @@ from billing.errors import (
     AmountChangedError,
     AmountTooLargeError,
     AmountTooSmallError,
+    AnotherPersonPaysError,
     CardUnusableError,
     IdempotencyKeyReusedError,
     InvalidInputError,
@@ -34,6 +35,7 @@ from models import (
     ACTIVE_STATES,
     Claim,
     Payment,
+    PaymentMethod,
     PaymentMethodKind,
     PaymentState,
     Practice,
@@ -52,12 +54,14 @@ TRIES = 5
 class PaymentRequest:
     """A requested payment: by a saved card, by a new card, or by credit alone (neither).
 
-    `invoice_id` is the one invoice to pay, or None for the balance. `expected_minor` is the amount
-    that the page showed. `new_card` is only looked up when needed, so not for a repeated request.
+    `contact_id` is the payer, if it is a contact. `invoice_id` is the one invoice to pay, or None
+    for the balance. `expected_minor` is the amount that the page showed. `new_card` is only looked
+    up when needed, so not for a repeated request.
     """
 
     practice_id: str
     client_id: str
+    contact_id: str | None
     invoice_id: str | None
     expected_minor: int
     idempotency_key: str
@@ -83,8 +87,11 @@ async def start_payment(context: PaymentContext, wanted: PaymentRequest) -> str:
         except IntegrityError:
             # The database allows one active payment of a client at a time.
             active = await active_payment(context, wanted)
-        if active is not None:
-            raise PaymentInProgressError(active)
+        if active is None:
+            continue
+        if active.contact_id != wanted.contact_id:
+            raise AnotherPersonPaysError
+        raise PaymentInProgressError(active.id)
     raise AssertionError("refused by the database, and no payment is under way")
 
 
@@ -131,6 +138,7 @@ async def same_key(conn: AsyncConnection, wanted: PaymentRequest) -> str | None:
 
 def stored_request(payment: Row[Any]) -> tuple[object, ...]:
     return (
+        payment.contact_id,
         payment.invoice_id,
         payment.amount_minor,
         payment.payment_method_id if not payment.save_card else None,
@@ -146,6 +154,7 @@ def request_to_compare(wanted: PaymentRequest) -> tuple[object, ...]:
     """
     card = wanted.saved_card
     return (
+        wanted.contact_id,
         wanted.invoice_id,
         wanted.expected_minor,
         card.id if card is not None else None,
@@ -167,6 +176,8 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     practice = await read_practice(conn, wanted.practice_id)
     if practice.is_recovering:
         raise OnlinePaymentsOffError("Payments are being restored from a backup. Try again later.")
+    if wanted.saved_card is not None:
+        await check_saved_card(conn, wanted, wanted.saved_card)
     payment_id = new_id()
     await insert_payment(conn, wanted, payment_id, now, practice)
     of_client = wanted.practice_id, wanted.client_id
@@ -180,6 +191,20 @@ async def insert_checked(conn: AsyncConnection, wanted: PaymentRequest, now: dt.
     if not wanted.expected_minor:
         await record_success(conn, wanted.practice_id, payment_id, now)
     return payment_id
+
+
+async def check_saved_card(conn: AsyncConnection, wanted: PaymentRequest, card: Row[Any]) -> None:
+    """Refuse a card that its holder has taken off file, or shares no more, since it was looked up.
+
+    Both changes of a shared card take the lock that this transaction holds.
+    """
+    same = PaymentMethod.practice_id == wanted.practice_id, PaymentMethod.id == card.id
+    is_own = PaymentMethod.contact_id.is_not_distinct_from(wanted.contact_id)
+    usable = PaymentMethod.removed_at.is_(None), or_(is_own, PaymentMethod.is_shared)
+    found = await conn.scalar(select(PaymentMethod.id).where(*same, *usable))
+    if found is None:
+        path = (*SOURCE, "paymentMethodId")
+        raise CardUnusableError("The card is no longer on file: use another card.", path)
 
 
 async def read_practice(conn: AsyncConnection, practice_id: str) -> Row[Any]:
@@ -236,6 +261,7 @@ async def insert_payment(
             practice_id=wanted.practice_id,
             id=payment_id,
             client_id=wanted.client_id,
+            contact_id=wanted.contact_id,
             invoice_id=wanted.invoice_id,
             method=method(wanted),
             **first(PaymentState.CREATED),
@@ -266,14 +292,14 @@ async def claim_dues(
     await conn.execute(insert(Claim), [own | {"id": new_id()} | claim for claim in claims])
 
 
-async def active_payment(context: PaymentContext, wanted: PaymentRequest) -> str | None:
+async def active_payment(context: PaymentContext, wanted: PaymentRequest) -> Row[Any] | None:
     """Return the client's active payment, unless it has ended by now."""
     async with context.engine.connect() as conn:
-        active: str | None = await conn.scalar(
-            select(Payment.id).where(
+        active = await conn.execute(
+            select(Payment.__table__).where(
                 Payment.practice_id == wanted.practice_id,
                 Payment.client_id == wanted.client_id,
                 Payment.state.in_(ACTIVE_STATES),
             )
         )
-    return active
+        return active.first()

@@ -29,6 +29,7 @@ from models import (
     ACTIVE_STATES,
     Claim,
     Client,
+    Contact,
     Invoice,
     Payment,
     PaymentMethod,
@@ -132,6 +133,10 @@ async def write_adoption(
     is_invoice_lost = invoice_id is not None and not await exists(
         conn, Invoice, order.practice_id, invoice_id, Invoice.client_id == order.client_id
     )
+    if order.contact_id and not await exists(conn, Contact, order.practice_id, order.contact_id):
+        # The card can't be told to be anybody's, so it is not kept.
+        order = replace(order, contact_id=None, save_card=False)
+        adoption = replace(adoption, order=order)
     if before is None:
         await insert_payment(context, conn, adoption, None if is_invoice_lost else invoice_id)
     await record(conn, context.actor, order.client_id, now)
@@ -182,6 +187,7 @@ async def insert_payment(
             practice_id=order.practice_id,
             id=order.payment_id,
             client_id=order.client_id,
+            contact_id=order.contact_id,
             invoice_id=invoice_id,
             method=PaymentMethodKind.CARD,
             **first(PaymentState.CREATED),
@@ -209,7 +215,6 @@ async def card_on_file(conn: AsyncConnection, adoption: Adoption) -> str | None:
     found: str | None = await conn.scalar(
         select(PaymentMethod.id).where(
             PaymentMethod.practice_id == order.practice_id,
-            PaymentMethod.client_id == order.client_id,
             PaymentMethod.stripe_account == adoption.account,
             PaymentMethod.stripe_id == card.stripe_id,
         )

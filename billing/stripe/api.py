@@ -31,6 +31,7 @@ from billing.stripe.objects import (
     parse_intent,
     parse_refund,
     parse_setup,
+    present,
 )
 from billing.stripe.traced_client import TracedClient
 
@@ -160,14 +161,25 @@ class Stripe(StripeLists):
 
     # -- cards -------------------------------------------------------------------------------------
 
-    async def customer(self, account: str, practice_id: str, client_id: str, number: int) -> str:
-        """Create a client's customer and return its id.
+    async def customer(
+        self,
+        account: str,
+        practice_id: str,
+        client_id: str | None,
+        contact_id: str | None,
+        number: int,
+    ) -> str:
+        """Create the customer of a client or of a contact, and return its id.
 
         Each `number` creates one customer, however often the call is made. A new number is only
         used after Stripe has deleted the previous customer.
         """
-        params: CustomerCreateParams = {"metadata": {"client": client_id, "practice": practice_id}}
-        create, key = self.api.customers.create_async, f"{client_id}-customer-{number}"
+        named = present({"client": client_id, "contact": contact_id, "practice": practice_id})
+        params: CustomerCreateParams = {"metadata": named}
+        create, key = (
+            self.api.customers.create_async,
+            f"{client_id or contact_id}-customer-{number}",
+        )
         made = await call_repeatedly(
             lambda n: create(params, request_options(account, f"{key}-{n}"))
         )
@@ -210,21 +222,26 @@ class Stripe(StripeLists):
         account: str,
         practice_id: str,
         client_id: str,
+        contact_id: str | None,
         setup_id: str,
         customer: str,
         consent_version: str,
     ) -> Setup:
-        """Create a SetupIntent for a page's form; its metadata names the client and the form."""
+        """Create a SetupIntent for a page's form; its metadata names the client, the contact who
+        opened the form, and the form.
+        """
+        named = {
+            "client": client_id,
+            "contact": contact_id,
+            "practice": practice_id,
+            "setup": setup_id,
+            "consent": consent_version,
+        }
         params: SetupIntentCreateParams = {
             "customer": customer,
             "usage": "on_session",
             "payment_method_types": ["card"],
-            "metadata": {
-                "client": client_id,
-                "practice": practice_id,
-                "setup": setup_id,
-                "consent": consent_version,
-            },
+            "metadata": present(named),
         }
         create, key = self.api.setup_intents.create_async, f"{setup_id}-setup"
         made = await call_repeatedly(

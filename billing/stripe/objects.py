@@ -65,6 +65,8 @@ class Order:
     client_id: str
     amount_minor: int
     currency: str
+    # The payer, if it is a contact.
+    contact_id: str | None = None
     invoice_id: str | None = None
     customer: str | None = None
     save_card: bool = False
@@ -109,8 +111,9 @@ class SetupStatus(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Setup:
-    """A SetupIntent. Its metadata names the client, the practice, our id of the form, and the
-    version of the consent text. `decline` is the reason why its last try failed.
+    """A SetupIntent. Its metadata names the client, the contact who opened the form (None if the
+    client did), the practice, our id of the form, and the version of the consent text. `decline` is
+    the reason why its last try failed.
     """
 
     id: str
@@ -118,6 +121,7 @@ class Setup:
     status: SetupStatus
     client_secret: str
     client_id: str | None
+    contact_id: str | None
     practice_id: str | None
     setup_id: str | None
     consent_version: str | None
@@ -127,11 +131,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class CustomerFacts:
-    """A client's customer."""
+    """The customer of a client or of a contact: the other id is None."""
 
     id: str
     created: dt.datetime
-    client_id: str
+    client_id: str | None
+    contact_id: str | None
     practice_id: str
 
 
@@ -218,10 +223,16 @@ def order_metadata(order: Order) -> dict[str, str]:
         "payment": order.payment_id,
         "practice": order.practice_id,
         "client": order.client_id,
+        "contact": order.contact_id,
         "invoice": order.invoice_id,
         "consent": order.consent_version,
         "default": DEFAULT if order.make_default else None,
     }
+    return present(named)
+
+
+def present(named: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the metadata that has a value."""
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -239,6 +250,7 @@ def parse_order(data: Mapping[str, Any]) -> Order | None:
         client_id,
         from_stripe(data["amount"], currency),
         currency,
+        metadata(data, "contact"),
         metadata(data, "invoice"),
         reference(data.get("customer")),
         bool(data.get("setup_future_usage")),
@@ -254,6 +266,7 @@ def parse_setup(data: Mapping[str, Any]) -> Setup:
         known_status(SetupStatus, data),
         data.get("client_secret") or "",
         metadata(data, "client"),
+        metadata(data, "contact"),
         metadata(data, "practice"),
         metadata(data, "setup"),
         consent_version(data),
@@ -263,11 +276,13 @@ def parse_setup(data: Mapping[str, Any]) -> Setup:
 
 
 def parse_customer(data: Mapping[str, Any]) -> CustomerFacts | None:
-    """Return a client's customer; None for another program's."""
-    client_id, practice_id = metadata(data, "client"), metadata(data, "practice")
-    if client_id is None or practice_id is None:
+    """Return the customer of a client or of a contact; None for another program's."""
+    client_id, contact_id, practice_id = (
+        metadata(data, name) for name in ("client", "contact", "practice")
+    )
+    if (client_id is None) is (contact_id is None) or practice_id is None:
         return None
-    return CustomerFacts(data["id"], from_unix(data["created"]), client_id, practice_id)
+    return CustomerFacts(data["id"], from_unix(data["created"]), client_id, contact_id, practice_id)
 
 
 def attached_card(data: Mapping[str, Any]) -> Card | None:

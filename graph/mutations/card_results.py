@@ -89,6 +89,20 @@ class CardRemoved:
     client: Client = client
 
 
+@needs(NO_SCOPE)
+@strawberry.type(description="The card is shared with others who may pay for the client.")
+class CardShared:
+    payment_method: PaymentMethod = card
+    client: Client = client
+
+
+@needs(NO_SCOPE)
+@strawberry.type(description="The card is shared no longer.")
+class CardUnshared:
+    payment_method: PaymentMethod = card
+    client: Client = client
+
+
 @strawberry.type(description="The practice does not let clients remove cards.")
 class CardRemovalOff(UserError):
     code: ErrorCode = code
@@ -123,6 +137,14 @@ AddCardResult = Annotated[
 MakeDefaultResult = Annotated[
     DefaultMade | CardUnusable | NotFound | NotAllowed,
     strawberry.union("MakeDefaultResult", description="The result of `makeDefault`."),
+]
+ShareCardResult = Annotated[
+    CardShared | NotFound | NotAllowed,
+    strawberry.union("ShareCardResult", description="The result of `shareCard`."),
+]
+UnshareCardResult = Annotated[
+    CardUnshared | NotFound | NotAllowed,
+    strawberry.union("UnshareCardResult", description="The result of `unshareCard`."),
 ]
 RemoveCardResult = Annotated[
     CardRemoved | CardRemovalOff | ReplacementNeeded | NotFound | NotAllowed,

@@ -151,6 +151,16 @@ class MakeDefaultInput:
     payment_method_id: strawberry.ID = strawberry.field(description="The id of the card: `crd_…`.")
 
 
+@strawberry.input(description="Input for `shareCard`.")
+class ShareCardInput:
+    payment_method_id: strawberry.ID = strawberry.field(description="The id of the card: `crd_…`.")
+
+
+@strawberry.input(description="Input for `unshareCard`.")
+class UnshareCardInput:
+    payment_method_id: strawberry.ID = strawberry.field(description="The id of the card: `crd_…`.")
+
+
 @strawberry.input(description="Input for `removeCard`.")
 class RemoveCardInput:
     payment_method_id: strawberry.ID = strawberry.field(description="The id of the card: `crd_…`.")

@@ -10,6 +10,8 @@ from graph.mutations.card_results import (
     MakeDefaultResult,
     PrepareCardResult,
     RemoveCardResult,
+    ShareCardResult,
+    UnshareCardResult,
 )
 from graph.mutations.entry_mutations import EntryMutation
 from graph.mutations.inputs import (
@@ -22,9 +24,11 @@ from graph.mutations.inputs import (
     RemoveCardInput,
     RequestSignInLinkInput,
     RevokeSignInInput,
+    ShareCardInput,
     SignInInput,
     SignInWithCodeInput,
     SwitchViewerInput,
+    UnshareCardInput,
 )
 from graph.mutations.mutation_field import mutation
 from graph.mutations.payment_results import PayResult
@@ -97,7 +101,27 @@ class Mutation(EntryMutation):
         cards.make_card_default,
         MakeDefaultInput,
         "The next Default Card.",
-        description="Make a card on file the Default Card. There is always exactly one.",
+        description="Make one of the viewer's cards on file their Default Card for its client."
+        " There is always exactly one.",
+        scopes=BILLING,
+    )
+
+    share_card: ShareCardResult | None = mutation(
+        cards.share_card,
+        ShareCardInput,
+        "The card to share.",
+        description="Let others who may pay for the card's client see and use one of the viewer's"
+        " cards. They see neither the cardholder's name nor the postal code, and can neither change"
+        " nor remove the card.",
+        scopes=BILLING,
+    )
+
+    unshare_card: UnshareCardResult | None = mutation(
+        cards.unshare_card,
+        UnshareCardInput,
+        "The card to share no longer.",
+        description="Let others see and use one of the viewer's cards no longer. A payment that has"
+        " begun goes on.",
         scopes=BILLING,
     )
 
@@ -105,8 +129,8 @@ class Mutation(EntryMutation):
         cards.remove_card,
         RemoveCardInput,
         "The card to remove.",
-        description="Remove a card from file, if the practice lets clients do so. While there are"
-        " other cards, the Default Card needs a replacement.",
+        description="Remove one of the viewer's cards, if the practice lets clients do so. While"
+        " there are other cards, the Default Card needs a replacement.",
         scopes=BILLING,
     )
 

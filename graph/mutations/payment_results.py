@@ -172,6 +172,16 @@ class PaymentInProgress(UserError):
 
 
 @strawberry.type(
+    description="Another person is paying for the client at the moment. Only that person can"
+    " continue or cancel the payment: try again once it has ended, after half an hour at most."
+)
+class AnotherPersonPays(UserError):
+    code: ErrorCode = code
+    message: str = message
+    path: list[str] | None = path
+
+
+@strawberry.type(
     description="Too many recent attempts: declined cards of the client or from the network"
     " address, card forms opened, or wrong codes typed for an e-mail address."
 )
@@ -199,7 +209,7 @@ class OnlinePaymentsOff(UserError):
     path: list[str] | None = path
 
 
-@strawberry.type(description="The card on file has expired.")
+@strawberry.type(description="The card on file has expired, or is on file no longer.")
 class CardUnusable(UserError):
     code: ErrorCode = code
     message: str = message
@@ -248,6 +258,7 @@ PayResult = Annotated[
     | PaymentsUnavailable
     | NothingToPay
     | PaymentInProgress
+    | AnotherPersonPays
     | OnlinePaymentsOff
     | CardUnusable
     | IdempotencyKeyReused

@@ -181,13 +181,20 @@ class Client(Node):
     )
     payment_methods: list[PaymentMethod] = field(
         ToMany(payment_method_rows.of_client),
-        description="The cards on file: the default card first, then the newest. Cards are stored"
-        " in the practice's Stripe account. After the practice has changed to another account, the"
+        description="The cards on file for the client that the viewer may see: their own, and those"
+        " that others share; the viewer's default card first, then the newest. Cards are stored in"
+        " the practice's Stripe account. After the practice has changed to another account, the"
         " cards of the former account are not listed and cannot be charged.",
     )
     default_payment_method: PaymentMethod | None = field(
         ToOne(payment_method_rows.default),
-        description="The Default Card; null if there is no card on file.",
+        description="The viewer's Default Card for the client; null if the viewer has no card on"
+        " file. For a program, the client's own.",
+    )
+    cards_to_pay_with: list[PaymentMethod] = field(
+        ToMany(payment_method_rows.to_pay_with),
+        description="The cards that the viewer may pay for the client with: `paymentMethods`, and"
+        " the viewer's own cards for other clients. Empty for a program.",
     )
 
     invoices: Connection[Invoice] = connection(
@@ -215,8 +222,8 @@ class Client(Node):
 
     active_payment: Payment | None = field(
         ToOne(payments.active),
-        description="The payment in progress, to be resumed or canceled after a page reload; null"
-        " if there is none.",
+        description="The payment in progress; null if there is none that the viewer may see. Its"
+        " payer can resume or cancel it after a page reload.",
     )
 
     payments: Connection[Payment] = connection(

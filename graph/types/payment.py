@@ -17,6 +17,7 @@ from planner.tables import RowOf
 from resolvers import clients, invoices, payments
 from resolvers.field_facts import AGGREGATES, BILLING, Cost, needs
 from resolvers.money import Amount
+from resolvers.payment_methods import Payer
 
 if TYPE_CHECKING:
     from graph.types.client import Client
@@ -83,9 +84,16 @@ class Payment(Node):
         cost=Cost(selects=4),
     )
     method: PaymentMethodKind = column(models.Payment.method, "The method of payment.")
+    payer: Payer | None = field(
+        Value[payments.PaymentRow](lambda payment: payment.payer),
+        description="Who pays. Null for payments by other methods than card and credit, whose payer"
+        " is not recorded.",
+    )
     card: PaymentCard | None = field(
         Embedded(payments.CardRow, when=payments.has_card),
-        description="The card; null if the payment was made in another way.",
+        description="The card; null if the payment was made in another way, or by another person"
+        " with a card that is not shared with the viewer.",
+        cost=Cost(selects=1),
     )
     created_at: dt.datetime = column(
         models.Payment.created_at,

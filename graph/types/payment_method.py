@@ -12,10 +12,14 @@ from models import CardBrand
 from planner.sources import Value
 from resolvers import payment_methods
 from resolvers.field_facts import BILLING, PHI, needs
+from resolvers.payment_methods import Payer
 
 
 @needs(BILLING)
-@strawberry.type(description="A card on file. Only Stripe knows the card number.")
+@strawberry.type(
+    description="A card on file for a client: the viewer's own, or one that another person shares."
+    " A program sees the cards of all holders. Only Stripe knows the card number."
+)
 class PaymentMethod(Node):
     id: strawberry.ID = identity("crd")
     client: LazyClient = client
@@ -27,18 +31,29 @@ class PaymentMethod(Node):
         models.PaymentMethod.exp_month, "The last month in which the card is valid, 1 to 12."
     )
     exp_year: int = column(models.PaymentMethod.exp_year, "The four-digit year of that month.")
-    cardholder_name: str | None = column(
-        models.PaymentMethod.cardholder_name,
-        "The name on the card.",
+    holder: Payer = field(
+        Value[payment_methods.CardRow](lambda card: card.holder),
+        description="Whose card it is. Only the holder may change, share or remove it.",
+    )
+    is_shared: bool = column(
+        models.PaymentMethod.is_shared,
+        "Whether the holder shares the card: everybody who may pay for the client may then see its"
+        " network, last four digits and expiry, and pay for the client with it.",
+    )
+    cardholder_name: str | None = field(
+        Value[payment_methods.CardRow](lambda card: card.cardholder_name),
+        description="The name on the card; null for another person's card.",
         scopes=PHI,
     )
-    billing_zip: str | None = column(
-        models.PaymentMethod.billing_zip,
-        "The postal code known to the bank.",
+    billing_zip: str | None = field(
+        Value[payment_methods.CardRow](lambda card: card.billing_zip),
+        description="The postal code known to the bank; null for another person's card.",
         scopes=PHI,
     )
-    is_default: bool = column(
-        models.PaymentMethod.is_default, "Whether this is the client's Default Card."
+    is_default: bool = field(
+        Value[payment_methods.CardRow](lambda card: card.is_default),
+        description="Whether this is its holder's Default Card for the client; false for another"
+        " person's card.",
     )
     is_expired: bool = field(
         Value(payment_methods.is_expired),

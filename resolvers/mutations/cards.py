@@ -12,8 +12,8 @@ from billing.errors import (
     OnlinePaymentsOffError,
 )
 from billing.payment_methods import commands, setup_finish, setup_start
-from billing.payment_methods.setup_finish import Holder
-from billing.payments.customers import Owner
+from billing.payment_methods.setup_finish import FormOwner
+from billing.payments.customers import owner_of_row
 from billing.stripe import Rejected, Unknown
 from resolvers.mutations import lookup
 from resolvers.mutations.inputs import CardChoice, CardToRemove, ClientChoice, SetupChoice
@@ -44,6 +44,20 @@ async def make_card_default(mutation: MutationContext, input: CardChoice) -> Out
     return await catch_user_errors(lambda: default_outcome(mutation, input))
 
 
+async def share_card(mutation: MutationContext, input: CardChoice) -> Outcome:
+    """Share a card with others who may pay for the client."""
+    return await catch_user_errors(
+        lambda: sharing_outcome(mutation, input, "CardShared", is_shared=True)
+    )
+
+
+async def unshare_card(mutation: MutationContext, input: CardChoice) -> Outcome:
+    """Share a card no longer."""
+    return await catch_user_errors(
+        lambda: sharing_outcome(mutation, input, "CardUnshared", is_shared=False)
+    )
+
+
 async def remove_card(mutation: MutationContext, input: CardToRemove) -> Outcome:
     """Remove a card from file."""
     return await catch_user_errors(lambda: remove_outcome(mutation, input))
@@ -52,7 +66,7 @@ async def remove_card(mutation: MutationContext, input: CardToRemove) -> Outcome
 async def prepare_outcome(mutation: MutationContext, input: ClientChoice) -> Outcome:
     try:
         setup = await setup_start.start_setup(
-            mutation.payment_context, await holder(mutation, input)
+            mutation.payment_context, await form_owner(mutation, input)
         )
     except (Unknown, Rejected):
         raise stripe_unavailable() from None
@@ -61,7 +75,7 @@ async def prepare_outcome(mutation: MutationContext, input: ClientChoice) -> Out
 
 
 async def add_outcome(mutation: MutationContext, input: SetupChoice) -> Outcome:
-    owner = await holder(mutation, input)
+    owner = await form_owner(mutation, input)
     if not SETUP.fullmatch(input.setup_intent_id):
         raise InvalidInputError("This is not the id of a SetupIntent (seti_…).", setup_finish.PATH)
     wanted = input.setup_intent_id, input.make_default
@@ -78,9 +92,18 @@ async def add_outcome(mutation: MutationContext, input: SetupChoice) -> Outcome:
 async def default_outcome(mutation: MutationContext, input: CardChoice) -> Outcome:
     card = await card_of(mutation, input)
     await commands.make_default(
-        mutation.payment_context, owner(mutation, card), card.id, mutation.today
+        mutation.payment_context, owner_of_row(card), card.id, mutation.today
     )
     return Outcome("DefaultMade", {"card_id": card.id, "client_id": card.client_id})
+
+
+async def sharing_outcome(
+    mutation: MutationContext, input: CardChoice, result: str, *, is_shared: bool
+) -> Outcome:
+    card = await card_of(mutation, input)
+    own = owner_of_row(card)
+    await commands.share(mutation.payment_context, own, card.id, is_shared=is_shared)
+    return Outcome(result, {"card_id": card.id, "client_id": card.client_id})
 
 
 async def remove_outcome(mutation: MutationContext, input: CardToRemove) -> Outcome:
@@ -90,13 +113,13 @@ async def remove_outcome(mutation: MutationContext, input: CardToRemove) -> Outc
     replacement_id = None
     if input.replacement_id is not None:
         replacement_id = read_id(input.replacement_id, "crd", REPLACEMENT)
-    own = owner(mutation, card)
+    own = owner_of_row(card)
     await commands.remove(mutation.payment_context, own, card.id, replacement_id, mutation.today)
     return Outcome("CardRemoved", {"client_id": card.client_id})
 
 
-async def holder(mutation: MutationContext, input: ClientChoice) -> Holder:
-    """Return the client that the card is for."""
+async def form_owner(mutation: MutationContext, input: ClientChoice) -> FormOwner:
+    """Return the client that the card is for, and the viewer as its holder."""
     if input.client_id is not None:
         client_id = read_id(input.client_id, "cli", ("input", "clientId"))
     elif mutation.viewer.sole_client_id is not None:
@@ -106,16 +129,13 @@ async def holder(mutation: MutationContext, input: ClientChoice) -> Holder:
     owner = await lookup.paying_client(mutation, client_id, None)
     if owner.stripe_account is None:
         raise OnlinePaymentsOffError("The practice takes no payments online.")
-    return Holder(
+    return FormOwner(
         practice_id=mutation.viewer.practice_id,
         client_id=owner.id,
+        contact_id=mutation.viewer.contact_id,
         account=owner.stripe_account,
         address_hash=mutation.address_hash,
     )
-
-
-def owner(mutation: MutationContext, card: Row[Any]) -> Owner:
-    return Owner(mutation.viewer.practice_id, card.client_id, card.stripe_account)
 
 
 async def card_of(mutation: MutationContext, input: CardChoice) -> Row[Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, and_, select
+from sqlalchemy import BindParameter, ColumnElement, Row, and_, false, select
 from sqlalchemy.sql import visitors
 
 from billing.errors import NotAllowedError, NotFoundError
@@ -12,9 +12,9 @@ from planner.deferred import evaluate
 from resolvers.clients import ClientRow
 from resolvers.mutations.result import MutationContext
 from resolvers.online_payments import reached_account
-from resolvers.payment_methods import on_file
+from resolvers.payment_methods import may_be_charged, on_file
 from resolvers.request_context import RequestContext
-from resolvers.visibility import AnySelect, Visibility
+from resolvers.visibility import AnySelect, Visibility, is_held
 
 
 def visibility_of(mutation: MutationContext) -> Visibility:
@@ -51,7 +51,7 @@ async def paying_client(
     row = ClientRow(client, visible)
     account = reached_account(practice).label("stripe_account")
     statement = (
-        select(client.c.id, row.may_pay.label("may_pay"), account)
+        select(client.c.id, row.may_pay.label("may_act"), account)
         .join_from(client, practice, practice.c.id == client.c.practice_id)
         .where(visible.predicate_for(client), visible.predicate_for(practice))
     )
@@ -76,19 +76,27 @@ async def paying_client(
 
 
 async def card_on_file(mutation: MutationContext, client_id: str, card_id: str) -> Row[Any] | None:
-    """Return the client's card on file, or None."""
+    """Return a card that the viewer may pay with for the client, or None: one that is on file for
+    the client, or one of the viewer's own for another client.
+    """
     visible = visibility_of(mutation)
     table = visible(PaymentMethod)
-    condition = and_(table.c.client_id == client_id, table.c.id == card_id, on_file(table, visible))
+    usable = may_be_charged(visible, table, client_id)
+    condition = and_(usable, table.c.id == card_id, on_file(table, visible))
     return await first_row(
         mutation, visible, select(table).where(visible.predicate_for(table), condition)
     )
 
 
-async def manageable_card(mutation: MutationContext, card_id: str) -> Row[Any]:
-    """Return a card on file, its client, and whether clients may remove cards.
+def is_own(visible: Visibility, table: Any) -> ColumnElement[bool]:
+    """Return whether a card or a payment is the viewer's. A program has none."""
+    return false() if visible.kind.is_program else is_held(visible, table)
 
-    Raise NotFound if the card is not visible, and NotAllowed if the viewer may not change it.
+
+async def manageable_card(mutation: MutationContext, card_id: str) -> Row[Any]:
+    """Return a card on file, its owner, and whether clients may remove cards.
+
+    Raise NotFound if the card is not visible, and NotAllowed if the viewer is not its holder.
     """
     visible = visibility_of(mutation)
     card, client, practice = visible(PaymentMethod), visible(Client), visible(Practice)
@@ -97,9 +105,11 @@ async def manageable_card(mutation: MutationContext, card_id: str) -> Row[Any]:
     statement = (
         select(
             card.c.id,
+            card.c.practice_id,
             card.c.client_id,
+            card.c.contact_id,
             card.c.stripe_account,
-            row.may_pay.label("may_pay"),
+            and_(row.may_pay, is_own(visible, card)).label("may_act"),
             practice.c.clients_remove_cards,
         )
         .join_from(card, client, same)
@@ -118,21 +128,21 @@ async def manageable_card(mutation: MutationContext, card_id: str) -> Row[Any]:
         NotFoundError(
             "There is no such card, or you have no access to it.", ("input", "paymentMethodId")
         ),
-        NotAllowedError("You may not change this client's cards."),
+        NotAllowedError("Only its holder may change a card."),
     )
 
 
 async def manageable_payment(mutation: MutationContext, payment_id: str) -> str:
-    """Return the id of a payment that the viewer may continue or cancel.
+    """Return the id of a payment of the viewer, to continue or cancel it.
 
-    Raise NotFound or NotAllowed otherwise.
+    Raise NotFound or NotAllowed otherwise: what Stripe says of a payment is for its payer alone.
     """
     visible = visibility_of(mutation)
     table, client = visible(Payment), visible(Client)
     row = ClientRow(client, visible)
     same = and_(client.c.practice_id == table.c.practice_id, client.c.id == table.c.client_id)
     statement = (
-        select(table.c.id, row.may_pay.label("may_pay"))
+        select(table.c.id, and_(row.may_pay, is_own(visible, table)).label("may_act"))
         .join_from(table, client, same)
         .where(
             visible.predicate_for(table), visible.predicate_for(client), table.c.id == payment_id
@@ -145,7 +155,7 @@ async def manageable_payment(mutation: MutationContext, payment_id: str) -> str:
         NotFoundError(
             "There is no such payment, or you have no access to it.", ("input", "paymentId")
         ),
-        NotAllowedError("You may not pay for this client."),
+        NotAllowedError("Only the person who pays may continue or cancel a payment."),
     )
     return str(payment.id)
 
@@ -157,12 +167,12 @@ async def manageable_row(
     missing: NotFoundError,
     refusal: NotAllowedError,
 ) -> Row[Any]:
-    """Return the statement's row. Raise `missing` without one, and `refusal` without the right to
-    pay for its client.
+    """Return the statement's row. Raise `missing` without one, and `refusal` if the viewer may not
+    act on it.
     """
     row = await first_row(mutation, visible, statement)
     if row is None:
         raise missing
-    if not row.may_pay:
+    if not row.may_act:
         raise refusal
     return row

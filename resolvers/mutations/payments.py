@@ -105,6 +105,7 @@ async def payment_request(
     wanted = PaymentRequest(
         mutation.viewer.practice_id,
         owner.id,
+        mutation.viewer.contact_id,
         invoice_id,
         expected,
         hashlib.sha256(input.idempotency_key.encode()).hexdigest(),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Update, and_, select, update
+from sqlalchemy import Update, and_, case, select, update
 
 from billing.payments.confirm import order
 from billing.stripe.currencies import to_stripe
@@ -27,13 +27,17 @@ async def seeded(url: str, store: Store) -> None:
     processing.
     """
     engine = database.engine(url)
-    same_client = and_(
+    is_of_client = PaymentMethod.contact_id.is_(None)
+    same_holder = and_(
         StripeCustomer.practice_id == PaymentMethod.practice_id,
-        StripeCustomer.client_id == PaymentMethod.client_id,
+        case(
+            (is_of_client, StripeCustomer.client_id == PaymentMethod.client_id),
+            else_=StripeCustomer.contact_id == PaymentMethod.contact_id,
+        ),
         StripeCustomer.stripe_account == PaymentMethod.stripe_account,
     )
     customer = StripeCustomer.stripe_id.label("stripe_customer")
-    cards = select(PaymentMethod, customer).join(StripeCustomer, same_client)
+    cards = select(PaymentMethod, customer).join(StripeCustomer, same_holder)
     paid = (
         select(Payment, Practice.currency)
         .join(Practice, Practice.id == Payment.practice_id)

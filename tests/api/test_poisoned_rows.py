@@ -13,7 +13,7 @@ from sqlalchemy import delete, text, update
 from billing.payment_methods import card_comparison
 from billing.payments import audit, webhook_inbox
 from billing.payments.context import PaymentContext
-from billing.payments.customers import Owner
+from billing.payments.customers import Holder
 from billing.payments.receipts import insert_unless_taken
 from billing.payments.refund import refund_payment
 from billing.practices import faults
@@ -292,12 +292,12 @@ async def test_client_that_can_not_be_compared_does_not_stop_the_others(
     await keep(portal)
     compared: list[str] = []
 
-    async def compare_client(_: PaymentContext, owner: Owner) -> None:
-        compared.append(owner.client_id)
+    async def compare_holder(_: PaymentContext, holder: Holder) -> None:
+        compared.append(holder.id)
         if len(compared) == 1:
             raise ValueError("a row that can't be read")
 
-    monkeypatch.setattr(card_comparison, "compare_client", compare_client)
+    monkeypatch.setattr(card_comparison, "compare_holder", compare_holder)
     with pytest.raises(ValueError, match="can't be read"):
         await card_comparison.compare_cards(portal.payment_context, portal.practice_id, ACCOUNT)
     assert sorted(compared) == sorted([portal.client_id, portal.other_id])

@@ -1,6 +1,8 @@
 """The portal page in a real browser: the contents of each view, and their accessibility."""
 
 import datetime as dt
+import sqlite3
+from contextlib import closing
 
 import pytest
 from playwright.async_api import ViewportSize, expect
@@ -8,6 +10,7 @@ from playwright.async_api import ViewportSize, expect
 from tests.browser.accessible import is_accessible
 from tests.browser.visiting import Visit, minor, operation_name
 from tests.support import shares
+from tests.support.demo_snapshot import PORTAL
 
 pytestmark = pytest.mark.browser
 
@@ -213,3 +216,38 @@ async def test_inaccessible_field_is_found(reader: Visit) -> None:
     )
     with pytest.raises(AssertionError, match="label"):
         await is_accessible(reader.page)
+
+
+async def test_guardian_shares_a_card_and_pays_with_it_for_both_children(payer: Visit) -> None:
+    await payer.arrive(who="guardian")
+    choice = payer.page.get_by_label("Billing of")
+    names = await choice.locator("option").all_inner_texts()
+    (card,) = await payer.rows("Payment Methods")
+    assert card.startswith("Discover ending in 1117 Lucía Castañeda Ruiz")
+    await payer.click("Share: Discover")
+    await payer.told("Others who pay for this client can pay with Discover ending in 1117 now.")
+    assert ["Shared" in row for row in await payer.rows("Payment Methods")] == [True]
+    await is_accessible(payer.page)
+    await payer.click("Stop sharing: Discover")
+    await payer.told("Others can't pay with Discover ending in 1117 any more.")
+    # The pay form offers the cards that were saved for both.
+    await choice.select_option(names[0])
+    await payer.open_payment()
+    assert await payer.page.get_by_label("Discover ending in 1117").count() == 2
+
+
+async def test_who_may_only_pay_is_shown_what_was_paid(payer: Visit) -> None:
+    with closing(sqlite3.connect(payer.demo.folder / ".demo" / PORTAL)) as database, database:
+        database.execute("UPDATE contact_right SET sees_documents = 0 WHERE can_pay")
+    await payer.arrive(who="guardian")
+    assert await payer.section("Your Payments").count() == 1
+    await payer.open_payment()
+    await payer.page.locator("button.primary").click()
+    await payer.told("Receipt RCP-")
+    (first, *_) = await payer.rows("Your Payments")
+    assert first.startswith("Discover ending in 1117")
+    assert "receipt RCP-" in first
+    await is_accessible(payer.page)
+    await payer.section("Your Payments").get_by_role("link", name="receipt").first.click()
+    await expect(payer.page.get_by_role("heading", level=1)).to_contain_text("Receipt RCP-")
+    await payer.is_clean()

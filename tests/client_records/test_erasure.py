@@ -41,6 +41,7 @@ from models import (
     Client,
     Contact,
     ContactRight,
+    Detachment,
     Dispute,
     DisputeState,
     DocumentKind,
@@ -51,6 +52,7 @@ from models import (
     PaymentState,
     PrintedDocument,
     Row,
+    StripeCustomer,
 )
 from models.ids import new_id
 from models.row import ID
@@ -59,7 +61,7 @@ from server.settings import from_environment
 from tests.support import postgres
 from tests.support.books import assert_verified, findings
 from tests.support.command_desk import CommandDesk, command_desk
-from tests.support.factories import DEFAULTS
+from tests.support.factories import DEFAULTS, Books
 from tests.support.planted_client import MARKS, NAME, marked_columns, plant
 from tests.support.unprotected import unprotected
 
@@ -120,6 +122,33 @@ async def settled(desk: CommandDesk, *more: str) -> tuple[str, str, str]:
     invoice = await desk.done("invoice", "issue", client, *line, *more)
     await desk.done("payment", "record", client, "--amount", "100", "--method", "CASH")
     return practice, client, invoice
+
+
+async def test_cards_of_contacts_are_erased_for_the_client(desk: CommandDesk) -> None:
+    """A contact of another client stays, with the cards for that client."""
+    practice, client, _ = await settled(desk)
+    other = await desk.done("client", "create", "--practice", practice, "--name", "Ben Osei")
+    cards: dict[str, str] = {}
+    async with desk.engine.begin() as conn:
+        books = Books(conn, practice[4:])
+        gone, stays = [await books.add(Contact) for _ in range(2)]
+        links = {"gone": (gone, client), "stays": (stays, client), "kept": (stays, other)}
+        for name, (contact, of) in links.items():
+            own = {"client_id": of[4:], "contact_id": contact}
+            await books.add(ContactRight, **own, can_pay=True)
+            facts = {"cardholder_name": name, "stripe_id": f"pm_{name}_{new_id()}"}
+            cards[name] = await books.card(of[4:], contact_id=contact, **facts)
+        customer = await books.add(StripeCustomer, contact_id=gone)
+    await desk.done("client", "erase", client, *WHY, *NOW)
+    rows = {row.id: row for row in await desk.rows(PaymentMethod, practice)}
+    found = {name: rows[id_] for name, id_ in cards.items()}
+    assert [one.cardholder_name for one in found.values()] == [None, None, "kept"]
+    assert [one.removed_at is None for one in found.values()] == [False, False, True]
+    (gone_customer,) = [
+        row.stripe_id for row in await desk.rows(StripeCustomer, practice) if row.id == customer
+    ]
+    detached = {row.stripe_id: row.contact_id for row in await desk.rows(Detachment, practice)}
+    assert detached == {gone_customer: gone, found["stays"].stripe_id: stays}
 
 
 async def test_no_personal_data_is_left_and_the_books_hold(

@@ -24,6 +24,7 @@ from models import (
     AccessEntry,
     Client,
     ClientNamePart,
+    Contact,
     ExternalReference,
     PrintedDocument,
     Row,
@@ -86,6 +87,23 @@ async def test_all_rows_of_the_client_and_no_others(desk: CommandDesk, tmp_path:
             assert other.ids[table.name] not in text
     hidden = ("hash", "secret_hash", "nonce_hash", "used_nonce_hash", "idempotency_key")
     assert not {*hidden} & {*record["token"][0], *record["sign_in_link"][0], *record["payment"][0]}
+
+
+async def test_record_names_no_card_of_a_contact(desk: CommandDesk, tmp_path: Path) -> None:
+    async with desk.engine.begin() as conn:
+        books = await Books.opened(conn)
+        client, contact = await books.client(), await books.add(Contact)
+        held = await books.card(client, contact_id=contact, last4="7771", cardholder_name="Ada Ahn")
+        own = await books.card(client, last4="7772")
+        brand: dict[str, Any] = {"card_brand": "VISA", "method": "CARD"}
+        await books.payment(client, contact_id=contact, card_last4="7771", **brand)
+        await books.payment(client, card_last4="7772", **brand)
+    archive = await exported(desk, f"cli_{client}", tmp_path / "record.zip")
+    record, text = record_of(archive), archive.read("record.json").decode()
+    jsonschema.validate(record, json.loads(archive.read("record.schema.json")))
+    assert [row["id"] for row in record["payment_method"]] == [own]
+    assert {row["card_last4"] for row in record["payment"]} == {None, "7772"}
+    assert not [hidden for hidden in ("7771", "Ada Ahn", held) if hidden in text]
 
 
 async def test_documents_are_the_files_that_were_given_out(

@@ -14,7 +14,7 @@ from sqlalchemy import Row, select, text
 from billing.audit_log import Actor
 from billing.payments import confirm, customers, force_end
 from billing.payments.context import PaymentContext
-from billing.payments.customers import Owner
+from billing.payments.customers import Holder
 from identity.tokens import Subject
 from models import (
     AccessEntry,
@@ -278,8 +278,8 @@ async def end(context: PaymentContext, paying: Row[Any]) -> object:
 
 
 async def make_customer(context: PaymentContext, paying: Row[Any]) -> object:
-    owner = Owner(paying.practice_id, paying.client_id, ACCOUNT)
-    return await customers.create_and_record(context, owner)
+    holder = Holder(paying.practice_id, paying.client_id, None, ACCOUNT)
+    return await customers.create_and_record(context, holder)
 
 
 @pytest.mark.parametrize("change", [give_up, end, make_customer])

@@ -140,6 +140,19 @@ def test_guardian_looks_after_two_minors_of_one_family(people: People, world: Le
     adult = dt.date(world.today.year - 18, world.today.month, 1)
     assert all(minor["date_of_birth"] > adult for minor in minors)
     assert len({minor["name"].partition(" ")[2] for minor in minors}) == 1
+    for minor in minors:
+        (card,) = world.all(PaymentMethod, client_id=minor["id"], contact_id=people.guardian_id)
+        assert card["is_default"]
+
+
+def test_two_guardians_of_a_minor_have_a_card_each(people: People, world: Ledgers) -> None:
+    cards = [card for card in world.all(PaymentMethod) if card["contact_id"]]
+    of_clients = {card["client_id"] for card in cards}
+    holders = [
+        {card["contact_id"] for card in cards if card["client_id"] == of} for of in of_clients
+    ]
+    assert sorted(map(len, holders)) == [1, 2]
+    assert all(people.guardian_id in one for one in holders)
 
 
 # -- cases in the data -----------------------------------------------------------------------------

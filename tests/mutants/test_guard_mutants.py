@@ -256,11 +256,11 @@ async def test_client_has_one_customer_in_each_account(portal: Paying) -> None:
 async def test_without_a_customer_for_each_account_another_is_made(
     portal: Paying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def owns(owner: customers.Owner, table: Any) -> Any:
-        of_practice = table.practice_id == owner.practice_id
-        return of_practice & (table.client_id == owner.client_id)
+    def holds(holder: customers.Holder, table: Any) -> Any:
+        of_practice = table.practice_id == holder.practice_id
+        return of_practice & (table.client_id == holder.client_id)
 
-    monkeypatch.setattr(customers.Owner, "owns", owns)
+    monkeypatch.setattr(customers.Holder, "holds", holds)
     assert await saved_in_two_accounts(portal) == 2
 
 

@@ -99,7 +99,7 @@ def a_client_sees_the_practices_clients(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(SEEN, Client, visibility.in_practice)
 
 
-@fault("one id")
+@fault("ids of everybody")
 def a_client_sees_everybodys_cards(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(SEEN, PaymentMethod, visibility.in_practice)
 
@@ -111,7 +111,7 @@ def a_client_sees_everybodys_sessions(patch: pytest.MonkeyPatch) -> None:
 
 @fault("links of links")
 def a_contact_has_everybodys_rights(patch: pytest.MonkeyPatch) -> None:
-    def wrong(eyes: Any, opened: bool) -> Any:
+    def wrong(eyes: Any, _: visibility.Right) -> Any:
         right = ContactRight.__table__.alias()
         return select(right.c.client_id).where(right.c.practice_id == eyes.practice_id)
 
@@ -139,7 +139,47 @@ def rights_end_a_day_early(patch: pytest.MonkeyPatch) -> None:
 
 @fault("links of all")
 def a_payment_is_seen_by_who_may_open_it_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Payment, visibility.client_rows("client_id", for_documents=True))
+    patch.setitem(SEEN, Payment, visibility.client_rows("client_id", visibility.Right.DOCUMENTS))
+
+
+# -- holders ---------------------------------------------------------------------------------------
+
+
+@fault("ids of everybody")
+def a_card_is_seen_by_everybody_who_may_pay(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, PaymentMethod, visibility.client_rows("client_id", visibility.Right.PAY))
+
+
+@fault("links of all")
+def a_shared_card_is_seen_by_who_may_not_pay(patch: pytest.MonkeyPatch) -> None:
+    def wrong(eyes: Any, table: Any) -> Any:
+        seen = visibility.client_rows("client_id", visibility.Right.ANY)(eyes, table)
+        if eyes.kind.is_program:
+            return seen
+        return and_(seen, or_(visibility.is_held(eyes, table), table.c.is_shared))
+
+    patch.setitem(SEEN, PaymentMethod, wrong)
+
+
+@fault("ids of everybody")
+def a_card_outlives_its_holders_right(patch: pytest.MonkeyPatch) -> None:
+    for module in (visibility, payment_methods):
+        patch.setattr(module, "holder_may_pay", lambda *_: true())
+
+
+@fault("ids of everybody")
+def who_may_only_pay_sees_the_payments_of_others(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Payment, visibility.client_rows("client_id", visibility.Right.ANY))
+
+
+@fault("links of all")
+def a_payer_without_documents_sees_no_receipt(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SEEN, Receipt, visibility.client_rows("client_id", visibility.Right.DOCUMENTS))
+
+
+@fault("links of all")
+def the_default_card_is_anybodys(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(payment_methods, "is_held", lambda *_: true())
 
 
 # -- the practice ----------------------------------------------------------------------------------
@@ -154,7 +194,7 @@ def anywhere(right: Any) -> Any:
             return true()
         if eyes.kind is ViewerKind.CLIENT:
             return and_(column == eyes.subject_id)
-        return and_(column.in_(visibility.clients_of_contact(eyes, for_documents=False)))
+        return and_(column.in_(visibility.clients_of_contact(eyes, visibility.Right.ANY)))
 
     return wrong
 
@@ -171,10 +211,15 @@ def the_practice_is_no_wall_for_payments(patch: pytest.MonkeyPatch) -> None:
 
 @fault("links of links")
 def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
-    def wrong(eyes: Any, opened: bool) -> Any:
+    def wrong(eyes: Any, wanted: visibility.Right) -> Any:
         right = ContactRight.__table__.alias()
-        enough = right.c.sees_documents if opened else or_(right.c.sees_documents, right.c.can_pay)
-        return select(right.c.client_id).where(right.c.contact_id == eyes.subject_id, enough)
+        enough = {
+            visibility.Right.ANY: or_(right.c.sees_documents, right.c.can_pay),
+            visibility.Right.DOCUMENTS: right.c.sees_documents,
+            visibility.Right.PAY: right.c.can_pay,
+        }
+        own = right.c.contact_id == eyes.subject_id
+        return select(right.c.client_id).where(own, enough[wanted])
 
     patch.setattr(visibility, "clients_of_contact", wrong)
 
@@ -184,18 +229,18 @@ def rights_of_another_practice_count(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one clinician")
 def unshared_invoices_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Invoice, visibility.client_rows("client_id", for_documents=True))
+    patch.setitem(SEEN, Invoice, visibility.client_rows("client_id", visibility.Right.DOCUMENTS))
 
 
 @fault("ids of everybody")
 def unshared_statements_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Statement, visibility.client_rows("client_id", for_documents=True))
+    patch.setitem(SEEN, Statement, visibility.client_rows("client_id", visibility.Right.DOCUMENTS))
 
 
 @fault("ids of everybody")
 def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
     def wrong(eyes: Any, table: Any) -> Any:
-        seen = visibility.client_rows("client_id", for_documents=False)(eyes, table)
+        seen = visibility.client_rows("client_id", visibility.Right.ANY)(eyes, table)
         shared = table.c.shared_at.is_not(None)
         return seen if eyes.kind.is_program else and_(seen, shared)
 
@@ -204,12 +249,12 @@ def who_may_only_pay_sees_superbills(patch: pytest.MonkeyPatch) -> None:
 
 @fault("filters")
 def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, LedgerEntry, visibility.client_rows("client_id", for_documents=False))
+    patch.setitem(SEEN, LedgerEntry, visibility.client_rows("client_id", visibility.Right.ANY))
 
 
 @fault("cursors of others")
 def who_may_only_pay_sees_receipts(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Receipt, visibility.client_rows("client_id", for_documents=False))
+    patch.setitem(SEEN, Receipt, visibility.client_rows("client_id", visibility.Right.ANY))
 
 
 @fault("links of all")
@@ -225,7 +270,9 @@ def removed_cards_are_seen(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one id")
 def sums_leave_out_what_may_not_be_opened(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(COUNTED, LedgerEntry, visibility.client_rows("client_id", for_documents=True))
+    patch.setitem(
+        COUNTED, LedgerEntry, visibility.client_rows("client_id", visibility.Right.DOCUMENTS)
+    )
 
 
 @fault("without the scope")
@@ -359,7 +406,7 @@ async def test_expired_token_that_works_is_reported(
 
 
 def unshared_statements_open(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Statement, visibility.client_rows("client_id", for_documents=True))
+    patch.setitem(SEEN, Statement, visibility.client_rows("client_id", visibility.Right.DOCUMENTS))
 
 
 def documents_need_no_scope(patch: pytest.MonkeyPatch) -> None:

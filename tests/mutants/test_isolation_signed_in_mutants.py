@@ -75,15 +75,17 @@ def anybodys_card_becomes_the_default(patch: pytest.MonkeyPatch) -> None:
         columns = PaymentMethod.__table__.c
         mine = columns.practice_id == acting.viewer.practice_id, columns.id == card_id
         kept = columns.removed_at.is_(None)
-        statement = select(
-            columns.id, columns.client_id, literal(True).label("clients_remove_cards")
-        )
+        statement = select(*columns, literal(True).label("clients_remove_cards"))
         found = await fetched(acting, statement.where(*mine, kept))
         if found is None:
             raise NotFoundError("There is no such card, or you have no access to it.", cards.CARD)
         return found
 
     patch.setattr(lookup, "manageable_card", wrong)
+
+
+def a_shared_card_or_a_payment_is_anybodys_to_change(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lookup, "is_own", lambda *_: true())
 
 
 def a_contact_who_only_sees_pays(patch: pytest.MonkeyPatch) -> None:
@@ -151,6 +153,7 @@ FAULTS: dict[Plant, str] = {
     anybodys_sign_in_is_ended: "contact of nobody",
     a_sign_in_is_switched_to_anybody: "guardian of one",
     anybodys_card_becomes_the_default: "contact who pays",
+    a_shared_card_or_a_payment_is_anybodys_to_change: "guardian of one",
     a_contact_who_only_sees_pays: "contact who sees",
     a_contact_pays_by_another_clients_card: "guardian of one",
     a_card_is_begun_for_any_client: "Ben Prieto",

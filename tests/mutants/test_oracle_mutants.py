@@ -411,12 +411,12 @@ def the_practice_is_no_wall(patch: pytest.MonkeyPatch) -> None:
 
 @fault
 def unshared_documents_are_seen(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, Invoice, visibility.client_rows("client_id", for_documents=True))
+    patch.setitem(SEEN, Invoice, visibility.client_rows("client_id", visibility.Right.DOCUMENTS))
 
 
 @fault
 def who_may_only_pay_opens_the_history(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(SEEN, LedgerEntry, visibility.client_rows("client_id", for_documents=False))
+    patch.setitem(SEEN, LedgerEntry, visibility.client_rows("client_id", visibility.Right.ANY))
 
 
 @fault

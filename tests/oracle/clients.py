@@ -120,7 +120,7 @@ class Practice(Shown):
 
     def payments(self, changed_since: str | None, **given: Any) -> Connection:
         world = self.world
-        seen = [one for one in world.where(models.Payment) if world.sees(one.client_id)]
+        seen = [one for one in world.where(models.Payment) if world.sees_payment(one)]
         seen = changed(seen, changed_since)
         return listed_payments(world, seen, most=WHOLE_PRACTICE, **given)
 
@@ -145,7 +145,7 @@ class Practice(Shown):
         chosen = [
             one
             for one in world.where(models.Receipt)
-            if world.opens(one.client_id)
+            if world.sees_payment(one)
             and one.payment_id in paid
             and within(one.issued_on, one.issued_on)
         ]
@@ -201,19 +201,51 @@ class Client(Shown):
 
     @property
     def payment_methods(self) -> list[Any]:
-        kept = self.world.where(models.PaymentMethod, client_id=self.row.id, removed_at=None)
-        account = self.world.practice.stripe_account
-        kept = [card for card in kept if account in (None, card.stripe_account)]
-        return sorted(kept, key=lambda r: (r.is_default, r.added_at, r.id), reverse=True)
+        return [card for card in self.visible_cards if card.client_id == self.row.id]
+
+    @property
+    def cards_to_pay_with(self) -> list[Any]:
+        if self.world.token.kind in PROGRAMS:
+            return []
+        mine = self.row.id
+        return [
+            card for card in self.visible_cards if card.client_id == mine or self.world.holds(card)
+        ]
+
+    @property
+    def visible_cards(self) -> list[Any]:
+        """Return the visible cards on file, of all clients."""
+        world, account = self.world, self.world.practice.stripe_account
+        cards = [
+            card
+            for card in world.where(models.PaymentMethod, removed_at=None)
+            if account in (None, card.stripe_account)
+            and world.holder_may_pay(card)
+            and world.sees_card(card)
+        ]
+
+        def place(card: Any) -> Any:
+            is_known = world.token.kind in PROGRAMS or world.holds(card)
+            return is_known and card.is_default, card.added_at, card.id
+
+        return sorted(cards, key=place, reverse=True)
 
     @property
     def default_payment_method(self) -> Any:
-        return next((card for card in self.payment_methods if card.is_default), None)
+        """Return the viewer's Default Card, or the client's own for a program."""
+        is_program = self.world.token.kind in PROGRAMS
+        own = (
+            card
+            for card in self.payment_methods
+            if (card.contact_id is None if is_program else self.world.holds(card))
+        )
+        return next((card for card in own if card.is_default), None)
 
     @property
     def active_payment(self) -> Any:
         of_client = self.world.where(models.Payment, client_id=self.row.id)
-        return next((one for one in of_client if one.state not in money.AT_REST), None)
+        seen = [one for one in of_client if self.world.sees_payment(one)]
+        return next((one for one in seen if one.state not in money.AT_REST), None)
 
     def invoices(self, order_by: Any, **given: Any) -> Connection:
         found = self.documents(models.Invoice)
@@ -221,7 +253,8 @@ class Client(Shown):
 
     def payments(self, **given: Any) -> Connection:
         of_client = self.world.where(models.Payment, client_id=self.row.id)
-        return listed_payments(self.world, of_client, **given)
+        seen = [one for one in of_client if self.world.sees_payment(one)]
+        return listed_payments(self.world, seen, **given)
 
     def access_log(self, **page: Any) -> Connection:
         found = self.world.where(models.AccessEntry, client_id=self.row.id)
@@ -232,7 +265,7 @@ class Client(Shown):
     def receipts(self, date_range: Any, **page: Any) -> Connection:
         within = overlapping(date_range)
         found = self.world.where(models.Receipt, client_id=self.row.id)
-        seen = found if self.world.opens(self.row.id) else []
+        seen = [one for one in found if self.world.sees_payment(one)]
         chosen = [one for one in seen if within(one.issued_on, one.issued_on)]
         return Connection(self.world, chosen, RECEIPTS, **page)
 

@@ -7,6 +7,7 @@ from tests.oracle import history, money
 from tests.oracle.links import paper
 from tests.oracle.scalars import decimal
 from tests.oracle.shown import Shown
+from tests.oracle.world import PROGRAMS
 
 
 class Session(Shown):
@@ -23,6 +24,27 @@ class Session(Shown):
 
 class PaymentMethod(Shown):
     prefix = "crd"
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether the viewer may see what only the holder and the practice see."""
+        return self.world.token.kind in PROGRAMS or self.world.holds(self.row)
+
+    @property
+    def holder(self) -> str:
+        return self.world.payer(self.row)
+
+    @property
+    def cardholder_name(self) -> str | None:
+        return self.row.cardholder_name if self.is_known else None
+
+    @property
+    def billing_zip(self) -> str | None:
+        return self.row.billing_zip if self.is_known else None
+
+    @property
+    def is_default(self) -> bool:
+        return self.is_known and self.row.is_default
 
     @property
     def months_left(self) -> int:

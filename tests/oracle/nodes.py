@@ -40,19 +40,19 @@ def document(model: type[models.Row]) -> Callable[[World, str], Any]:
 
 def payment(world: World, id_: str) -> Any:
     found = world.by_id(models.Payment, id_)
-    return found if found and world.sees(found.client_id) else None
+    return found if found and world.sees_payment(found) else None
 
 
 def receipt(world: World, id_: str) -> Any:
     found = world.by_id(models.Receipt, id_)
-    return found if found and world.opens(found.client_id) else None
+    return found if found and world.sees_payment(found) else None
 
 
 def card(world: World, id_: str) -> Any:
     """Return a card on file; a removed card no longer exists."""
     found = world.by_id(models.PaymentMethod, id_)
     kept = found is not None and found.removed_at is None
-    return found if kept and world.sees(found.client_id) else None
+    return found if kept and world.holder_may_pay(found) and world.sees_card(found) else None
 
 
 def entry(world: World, id_: str) -> Any:

@@ -9,6 +9,7 @@ from models import DeclineReason, EntryKind, PaymentState
 from tests.oracle import money
 from tests.oracle.links import paper
 from tests.oracle.shown import Shown
+from tests.oracle.world import PROGRAMS
 
 PENDING = (PaymentState.CREATED, PaymentState.CONFIRMING)
 CONSENT_TEXT = (
@@ -58,7 +59,18 @@ class Payment(Shown):
 
     @property
     def card(self) -> Any:
-        return self.row if self.row.card_brand and self.row.card_last4 else None
+        """Return the card, unless it is another person's that the viewer doesn't know."""
+        world, saved = (
+            self.world,
+            self.world.by_id(models.PaymentMethod, self.row.payment_method_id),
+        )
+        known = world.token.kind in PROGRAMS or world.holds(self.row)
+        known = known or (saved is not None and world.sees_card(saved))
+        return self.row if known and self.row.card_brand and self.row.card_last4 else None
+
+    @property
+    def payer(self) -> str | None:
+        return self.world.payer(self.row) if self.row.method in ("CARD", "CREDIT") else None
 
     @property
     def failure(self) -> Any:
@@ -92,7 +104,7 @@ class Payment(Shown):
     @property
     def receipt(self) -> Any:
         (found, *_) = [*self.world.where(models.Receipt, payment_id=self.row.id), None]
-        return found if found and self.world.opens(found.client_id) else None
+        return found if found and self.world.sees_payment(found) else None
 
 
 class PaymentCard(Shown):

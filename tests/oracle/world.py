@@ -89,6 +89,36 @@ class World:
         shared = document.shared_at is not None or self.token.kind in PROGRAMS
         return shared and self.opens(document.client_id)
 
+    def holds(self, row: Any) -> bool:
+        """Return whether a card or a payment is the viewer's own."""
+        if self.token.kind is ViewerKind.CONTACT:
+            return bool(row.contact_id == self.token.contact_id)
+        return self.token.kind is ViewerKind.CLIENT and row.contact_id is None
+
+    def payer(self, row: Any) -> str:
+        """Return whose card or payment it is."""
+        if self.holds(row):
+            return "VIEWER"
+        return "CLIENT" if row.contact_id is None else "CONTACT"
+
+    def sees_payment(self, row: Any) -> bool:
+        """Return whether a payment or a receipt is visible: everybody's with the right to bills."""
+        return self.opens(row.client_id) or (self.sees(row.client_id) and self.holds(row))
+
+    def sees_card(self, card: Any) -> bool:
+        """Return whether a card is visible: the viewer's own, or one that its holder shares."""
+        if self.token.kind in PROGRAMS:
+            return True
+        shared = card.is_shared and self.holder_may_pay(card)
+        return self.may_pay(card.client_id) and (self.holds(card) or shared)
+
+    def holder_may_pay(self, card: Any) -> bool:
+        """Return whether the holder of a card still may pay for its client."""
+        if card.contact_id is None:
+            return True
+        rights = self.where(ContactRight, contact_id=card.contact_id, client_id=card.client_id)
+        return any(one.can_pay and (one.until or self.today) >= self.today for one in rights)
+
     def may_pay(self, client_id: str) -> bool:
         if self.token.kind is ViewerKind.CONTACT:
             return self.sees(client_id) and self.right(client_id).can_pay

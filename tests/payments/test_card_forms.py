@@ -11,7 +11,7 @@ import pytest
 
 from billing.errors import TooManyAttemptsError
 from billing.payment_methods import setup_finish, setup_start
-from billing.payment_methods.setup_finish import Holder
+from billing.payment_methods.setup_finish import FormOwner
 from billing.payment_methods.setup_start import OPEN_FORMS
 from billing.payments import rate_limit
 from models import CardSetup, SetupState
@@ -132,8 +132,8 @@ async def test_form_closed_while_it_is_made_is_closed_at_stripe_too(
     assert setup.state is SetupState.CANCELED
 
 
-def holder(portal: Paying) -> Holder:
-    return Holder(portal.practice_id, portal.client_id, ACCOUNT, None)
+def holder(portal: Paying) -> FormOwner:
+    return FormOwner(portal.practice_id, portal.client_id, None, ACCOUNT, None)
 
 
 async def test_form_closed_by_newer_ones_is_invalid_input(portal: Paying) -> None:

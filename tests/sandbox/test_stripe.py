@@ -209,7 +209,7 @@ async def test_confirmation_token_has_its_card_and_works_once(remote: Remote) ->
 
 async def test_saved_card_pays_for_its_customer(remote: Remote) -> None:
     client = new_id()
-    customer = await remote.stripe.customer(OWN, new_id(), client, 1)
+    customer = await remote.stripe.customer(OWN, new_id(), client, None, 1)
     wanted = order(customer=customer, save_card=True)
     made = await remote.stripe.create(OWN, wanted)
     token = await remote.token(GOOD)

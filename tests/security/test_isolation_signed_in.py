@@ -121,4 +121,5 @@ def test_every_mutation_that_takes_an_id_is_tried() -> None:
 
 def test_mutations_are_tried_on_strangers_too(inside: Inside) -> None:
     assert {"other practice", "nowhere"} == STRANGERS
-    assert len(inside.setups) == len(CLIENTS) * 3
+    # Clients, and contacts with the right to pay, in three practices.
+    assert len(inside.setups) == (len(CLIENTS) + 4) * 3

@@ -30,12 +30,14 @@ REACHED = {
     "addCard": "InvalidInput",
     "makeDefault": "DefaultMade",
     "removeCard": "CardRemovalOff",
+    "shareCard": "CardShared",
+    "unshareCard": "CardUnshared",
 }
 
 
 @pytest.fixture(scope="module")
 async def portal(new_database: NewDatabase) -> AsyncIterator[Paying]:
-    """Yield a portal with a client's invoice, card and canceled payment."""
+    """Yield a portal with a client's invoice, own card and canceled payment."""
     async with new_database() as url, paying(url) as portal:
         await portal.invoice(5_000)
         await portal.pay(5_000, portal.card(saveCard=True))
@@ -89,22 +91,32 @@ def contact(
     return made
 
 
-# The outcome of an id of the client's, by kind of id; otherwise that of the last column.
-VIEWERS = {
+# The outcome for a contact of the ids of the client's own card and form.
+OF_CLIENT = {"card": "NotFound", "setup": "NotFound", "addCard": "NotFound"}
+# The outcome of an id of the client's, by mutation or kind of id; otherwise the last one.
+VIEWERS: dict[str, tuple[Any, dict[str, str], str]] = {
     "the client": (own, {}, "reached"),
     "a sibling": (sibling, {}, "NotFound"),
     "a stranger": (stranger, {}, "NotFound"),
     "a dashboard": (dashboard, {}, "NotAllowed"),
-    "a contact who may do both": (contact(linked=True, sees=True, pays=True), {}, "reached"),
-    "a contact who may only see": (contact(linked=True, sees=True), {}, "NotAllowed"),
+    "a contact who may do both": (
+        contact(linked=True, sees=True, pays=True),
+        {**OF_CLIENT, "payment": "NotAllowed"},
+        "reached",
+    ),
+    "a contact who may only see": (
+        contact(linked=True, sees=True),
+        {"card": "NotFound", "pay": "NotAllowed"},
+        "NotAllowed",
+    ),
     "a contact who may only pay": (
         contact(linked=True, pays=True),
-        {"invoice": "NotFound"},
+        {**OF_CLIENT, "payment": "NotFound", "invoice": "NotFound"},
         "reached",
     ),
     "a contact on the last day": (
         contact(linked=True, sees=True, pays=True, days_left=0),
-        {},
+        {**OF_CLIENT, "payment": "NotAllowed"},
         "reached",
     ),
     "a former contact": (contact(linked=True, sees=True, pays=True, days_left=-1), {}, "NotFound"),
@@ -142,7 +154,7 @@ def query_of(field: str) -> str:
 def input_of(portal: Paying, field: str, kind: str, asked: dict[str, str]) -> dict[str, Any]:
     if kind == "payment":
         return {"paymentId": asked["payment"]}
-    if field in ("makeDefault", "removeCard"):
+    if field in ("makeDefault", "removeCard", "shareCard", "unshareCard"):
         return {"paymentMethodId": asked["card"]}
     if field == "prepareCard":
         return {"clientId": asked["client"]}
@@ -161,9 +173,11 @@ async def test_mutation_reaches_only_own_rows(portal: Paying, changer: str, view
     make, by_kind, otherwise = VIEWERS[viewer]
     field, kind = changer.partition("(")[0].removeprefix("Mutation."), CHANGERS[changer]
     token = await portal.token(await make(portal))
+    async with portal.engine.begin() as conn:
+        await conn.execute(update(PaymentMethod).values(is_shared=False))
     input = input_of(portal, field, kind, await ids(portal))
     answer = (await portal.ask(query_of(field), token, input=input)).json()
-    expected = by_kind.get(kind, otherwise)
+    expected = by_kind.get(field) or by_kind.get(kind, otherwise)
     # A dashboard lacks the permission to pay, and learns nothing more.
     assert answer["data"][field]["__typename"] == (
         REACHED[field] if expected == "reached" else expected

@@ -98,8 +98,8 @@ OPEN = {
         "ViewerSwitched"},
     "the viewer's own sign-ins, and who they may continue as": {"Identity", "SignIn"},
     "what an own mutation comes to": {
-        "CardAdded", "CardDeclined", "CardPrepared", "CardRemoved", "DefaultMade", "PayCanceled",
-        "PayProcessing", "PayRequiresAction", "PaySucceeded"},
+        "CardAdded", "CardDeclined", "CardPrepared", "CardRemoved", "CardShared", "CardUnshared",
+        "DefaultMade", "PayCanceled", "PayProcessing", "PayRequiresAction", "PaySucceeded"},
     "what an entry comes to": {
         "ClientEntered", "InvoiceEntered", "PaymentEntered", "SessionEntered", "StatementEntered",
         "SuperbillEntered"},

@@ -181,6 +181,13 @@ class Books:
         if "client_id" in table(row).columns:
             # An audit entry has no foreign key, and may be inserted before a client.
             links["client_id"] = self.ids.get("client")
+        if row in HELD:
+            # The client is the holder, unless the reference to a contact is tested.
+            is_contact = one is not None and referred(one) == "contact"
+            of_contact = links["contact_id"] if is_contact else None
+            links["contact_id"] = of_contact
+            if of_contact and row in (StripeCustomer, Detachment):
+                links["client_id"] = None
         if row is Token:
             # A token belongs to one subject: a client, unless its reference to a contact is tested.
             kind = referred(one) if one is not None else "client"
@@ -209,6 +216,8 @@ def fresh_number(column: Column[Any]) -> Any:
     return next(NUMBERS) if column.type.python_type is int else str(uuid.uuid4())
 
 
+# The tables whose rows are of a client, or of a contact.
+HELD = (PaymentMethod, CardSetup, StripeCustomer, Detachment, Payment, Receipt)
 DAY = dt.date(2026, 3, 2)
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 LIMIT = 2**53
@@ -357,6 +366,7 @@ DEFAULTS: dict[type[Row], dict[str, Any]] = {
         "exp_month": 12,
         "exp_year": 2030,
         "is_default": False,
+        "is_shared": False,
         "added_at": NOON,
         "consent_version": "1",
         "consented_at": NOON,

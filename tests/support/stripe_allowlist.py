@@ -24,6 +24,7 @@ PARAMS: dict[str, dict[str, str]] = {
         "metadata[payment]": UUID,
         "metadata[practice]": UUID,
         "metadata[client]": UUID,
+        "metadata[contact]": UUID,
         "metadata[invoice]": UUID,
         "metadata[consent]": "[0-9]{4}-[0-9]{2}",
         "metadata[default]": "yes",
@@ -57,6 +58,7 @@ PARAMS: dict[str, dict[str, str]] = {
         "usage": "on_session",
         "payment_method_types[0]": "card",
         "metadata[client]": UUID,
+        "metadata[contact]": UUID,
         "metadata[practice]": UUID,
         "metadata[setup]": UUID,
         "metadata[consent]": "[0-9]{4}-[0-9]{2}",
@@ -75,7 +77,11 @@ PARAMS: dict[str, dict[str, str]] = {
         "starting_after": r"\w+",
     },
     r"DELETE customers/\w+": {},
-    "POST customers": {"metadata[client]": UUID, "metadata[practice]": UUID},
+    "POST customers": {
+        "metadata[client]": UUID,
+        "metadata[contact]": UUID,
+        "metadata[practice]": UUID,
+    },
 }
 # The SDK gives a random key to a call without one.
 KEY = re.compile(rf"{UUID}(?:-(?:create|confirm|customer|setup|refund)(?:-\d+)*)?")

@@ -124,6 +124,7 @@ function outcome({ __typename, payment, message = "", payable }, problem) {
     case "PayProcessing":
       return { isOver: true, message: "The bank has not decided yet. Nothing is charged twice: look again later." };
     case "PaymentInProgress":
+    case "AnotherPersonPays":
       return { isOver: true, message };
     case "AmountChanged":
       return { isOver: false, message: `${message}${payable ? ` It is ${money(payable)} now.` : ""} Nothing was charged.`, payable };
@@ -136,5 +137,5 @@ function outcome({ __typename, payment, message = "", payable }, problem) {
 function paidFor({ amount, allocations, receipt }) {
   const bills = allocations.map(({ amount, invoice }) => `${invoice.number} ${money(amount)}`);
   const lines = bills.length ? `, for ${bills.join(", ")}` : "";
-  return `Paid ${money(amount)}. Receipt ${receipt.number}${lines}.`;
+  return receipt ? `Paid ${money(amount)}. Receipt ${receipt.number}${lines}.` : `Paid ${money(amount)}${lines}.`;
 }

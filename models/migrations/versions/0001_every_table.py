@@ -373,7 +373,8 @@ def upgrade() -> None:
     create_table(
         "detachment",
         *key(),
-        sa.Column("client_id", ID, nullable=False),
+        sa.Column("client_id", ID, nullable=True),
+        sa.Column("contact_id", ID, nullable=True),
         sa.Column("stripe_account", Word(), nullable=False),
         sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("is_customer", sa.Boolean(), nullable=False),
@@ -382,7 +383,9 @@ def upgrade() -> None:
         sa.Column("leased_until", Instant(), nullable=True),
         sa.Column("done_at", Instant(), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
+        sa.CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_holder"),
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
     )
@@ -431,6 +434,7 @@ def upgrade() -> None:
         "payment_method",
         *key(),
         sa.Column("client_id", ID, nullable=False),
+        sa.Column("contact_id", ID, nullable=True),
         sa.Column("stripe_account", Word(), nullable=False),
         sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=True),
@@ -445,6 +449,7 @@ def upgrade() -> None:
         sa.Column("cardholder_name", sa.Text(), nullable=True),
         sa.Column("billing_zip", sa.Text(), nullable=True),
         sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("is_shared", sa.Boolean(), nullable=False),
         sa.Column("added_at", Instant(), nullable=False),
         sa.Column("consent_version", sa.Text(), nullable=False),
         sa.Column("consented_at", Instant(), nullable=False),
@@ -452,9 +457,11 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         digits("last4", 4),
         sa.CheckConstraint("NOT is_default OR removed_at IS NULL", name="default_is_kept"),
+        sa.CheckConstraint("NOT is_shared OR removed_at IS NULL", name="shared_is_kept"),
         sa.CheckConstraint("exp_month BETWEEN 1 AND 12", name="exp_month"),
         sa.CheckConstraint("exp_year BETWEEN 2000 AND 2200", name="exp_year"),
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "client_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
@@ -464,11 +471,21 @@ def upgrade() -> None:
         "payment_method",
         ["practice_id", "client_id", "added_at", "id"],
     )
+    op.create_index(
+        "ix_payment_method_practice_id_contact_id", "payment_method", ["practice_id", "contact_id"]
+    )
     op.create_index("ix_payment_method_stripe_id", "payment_method", ["stripe_id"])
     partial_index(
         "uq_payment_method_default",
         "payment_method",
         ["practice_id", "client_id", "stripe_account"],
+        "is_default AND removed_at IS NULL AND contact_id IS NULL",
+        unique=True,
+    )
+    partial_index(
+        "uq_payment_method_contact_default",
+        "payment_method",
+        ["practice_id", "client_id", "contact_id", "stripe_account"],
         "is_default AND removed_at IS NULL",
         unique=True,
     )
@@ -476,6 +493,13 @@ def upgrade() -> None:
         "uq_payment_method_fingerprint",
         "payment_method",
         ["practice_id", "client_id", "stripe_account", "fingerprint"],
+        "removed_at IS NULL AND contact_id IS NULL",
+        unique=True,
+    )
+    partial_index(
+        "uq_payment_method_contact_fingerprint",
+        "payment_method",
+        ["practice_id", "client_id", "contact_id", "stripe_account", "fingerprint"],
         "removed_at IS NULL",
         unique=True,
     )
@@ -544,12 +568,15 @@ def upgrade() -> None:
     create_table(
         "stripe_customer",
         *key(),
-        sa.Column("client_id", ID, nullable=False),
+        sa.Column("client_id", ID, nullable=True),
+        sa.Column("contact_id", ID, nullable=True),
         sa.Column("stripe_account", Word(), nullable=False),
         sa.Column("stripe_id", Word(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("deleted_at", Instant(), nullable=True),
+        sa.CheckConstraint("(client_id IS NULL) <> (contact_id IS NULL)", name="one_holder"),
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
     )
@@ -557,6 +584,13 @@ def upgrade() -> None:
         "uq_stripe_customer_current",
         "stripe_customer",
         ["practice_id", "client_id", "stripe_account"],
+        "deleted_at IS NULL",
+        unique=True,
+    )
+    partial_index(
+        "uq_stripe_customer_contact",
+        "stripe_customer",
+        ["practice_id", "contact_id", "stripe_account"],
         "deleted_at IS NULL",
         unique=True,
     )
@@ -682,6 +716,7 @@ def upgrade() -> None:
         "card_setup",
         *key(),
         sa.Column("client_id", ID, nullable=False),
+        sa.Column("contact_id", ID, nullable=True),
         sa.Column("stripe_account", Word(), nullable=False),
         sa.Column("stripe_id", Word(), nullable=True),
         sa.Column(
@@ -708,6 +743,7 @@ def upgrade() -> None:
         ),
         refers("payment_method", "payment_method_id", client=True),
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "stripe_account", "stripe_id"),
     )
@@ -761,6 +797,7 @@ def upgrade() -> None:
         "payment",
         *key(),
         sa.Column("client_id", ID, nullable=False),
+        sa.Column("contact_id", ID, nullable=True),
         sa.Column("invoice_id", ID, nullable=True),
         sa.Column(
             "method",
@@ -819,8 +856,9 @@ def upgrade() -> None:
             "stripe_id IS NULL OR stripe_account IS NOT NULL", name="stripe_id_has_an_account"
         ),
         refers("invoice", "invoice_id", client=True),
-        refers("payment_method", "payment_method_id", client=True),
+        refers("payment_method", "payment_method_id"),
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "client_id", "id"),
         sa.UniqueConstraint("practice_id", "client_id", "idempotency_key"),
@@ -945,6 +983,7 @@ def upgrade() -> None:
         "receipt",
         *key(),
         sa.Column("client_id", ID, nullable=False),
+        sa.Column("contact_id", ID, nullable=True),
         sa.Column("payment_id", ID, nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("serial", sa.BigInteger(), nullable=False),
@@ -953,6 +992,7 @@ def upgrade() -> None:
         sa.Column("issued_on", sa.Date(), nullable=False),
         refers("payment", "payment_id", client=True),
         refers("client", "client_id"),
+        refers("contact", "contact_id"),
         sa.PrimaryKeyConstraint("practice_id", "id"),
         sa.UniqueConstraint("practice_id", "payment_id"),
         sa.UniqueConstraint("practice_id", "serial"),

@@ -20,6 +20,7 @@ from models import (
     Clinician,
     Contact,
     ContactRight,
+    Detachment,
     Dispute,
     DocumentCounter,
     DocumentKind,
@@ -40,6 +41,7 @@ from models import (
     Session,
     SignInLink,
     Statement,
+    StripeCustomer,
     Superbill,
     SuperbillLine,
     Token,
@@ -50,6 +52,7 @@ from tests.support.factories import (
     DAY,
     DEFAULTS,
     LIMIT,
+    NOON,
     Books,
     table,
 )
@@ -209,6 +212,9 @@ REFUSED = {"state": "REFUSED", "payment_method_id": None}
         (Token, {"kind": ViewerKind.DASHBOARD}, "one_subject"),
         (Token, {"kind": ViewerKind.CONTACT}, "one_subject"),
         (Token, {"client_id": None}, "one_subject"),
+        (StripeCustomer, {"client_id": None}, "one_holder"),
+        (Detachment, {"client_id": None}, "one_holder"),
+        (PaymentMethod, {"is_shared": True, "removed_at": NOON}, "shared_is_kept"),
         (Token, {"scopes": ["BILLING_READ", "BILLING_WRITE"]}, "integration_writes"),
         (SignInLink, {"used_at": None}, "used_has_a_token"),
         # A charge names an invoice. Funds name none: allocations put them toward invoices.

@@ -10,6 +10,7 @@ from sqlalchemy import (
 from models import (
     ACTIVE_STATES,
     Claim,
+    Contact,
     DocumentKind,
     EntryKind,
     Invoice,
@@ -26,6 +27,7 @@ from models import (
     Session,
     SignInLink,
     Statement,
+    StripeCustomer,
     Superbill,
     Token,
 )
@@ -44,6 +46,28 @@ async def test_client_has_at_most_one_default_card(books: Books) -> None:
     await books.card(await books.client(), is_default=True)
     async with refused(books, "UNIQUE", "uq_payment_method_default"):
         await books.card(client, is_default=True)
+
+
+async def test_each_holder_has_a_default_card_for_a_client(books: Books) -> None:
+    client, other = await books.client(), await books.client()
+    contact = await books.add(Contact)
+    await books.card(client, is_default=True, fingerprint="same")
+    await books.card(client, contact_id=contact, is_default=True, fingerprint="same")
+    await books.card(other, contact_id=contact, is_default=True, fingerprint="same")
+    await books.card(client, contact_id=await books.add(Contact), is_default=True)
+    async with refused(books, "UNIQUE", "uq_payment_method_contact_default"):
+        await books.card(client, contact_id=contact, is_default=True)
+    async with refused(books, "UNIQUE", "uq_payment_method_contact_fingerprint"):
+        await books.card(client, contact_id=contact, fingerprint="same")
+
+
+async def test_contact_has_one_customer_in_an_account(books: Books) -> None:
+    contact = await books.add(Contact)
+    await books.add(StripeCustomer, contact_id=contact)
+    await books.add(StripeCustomer, contact_id=contact, stripe_account="acct_2")
+    await books.add(StripeCustomer, contact_id=await books.add(Contact))
+    async with refused(books, "UNIQUE", "uq_stripe_customer_contact"):
+        await books.add(StripeCustomer, contact_id=contact)
 
 
 async def test_removed_card_can_not_be_the_default(books: Books) -> None:

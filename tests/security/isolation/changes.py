@@ -16,6 +16,8 @@ CHANGERS = {
     "Mutation.refreshPayment(input.paymentId:)": "payment",
     "Mutation.removeCard(input.paymentMethodId:)": "card",
     "Mutation.removeCard(input.replacementId:)": "card",
+    "Mutation.shareCard(input.paymentMethodId:)": "card",
+    "Mutation.unshareCard(input.paymentMethodId:)": "card",
 }
 
 # Entries of the practice's programs, which need a scope of their own.
@@ -74,9 +76,15 @@ RESULTS = {
     ("Mutation", "addCard"),
     ("Mutation", "makeDefault"),
     ("Mutation", "removeCard"),
+    ("Mutation", "shareCard"),
+    ("Mutation", "unshareCard"),
     ("CardAdded", "client"),
     ("CardAdded", "paymentMethod"),
     ("CardRemoved", "client"),
+    ("CardShared", "client"),
+    ("CardShared", "paymentMethod"),
+    ("CardUnshared", "client"),
+    ("CardUnshared", "paymentMethod"),
     ("DefaultMade", "client"),
     ("DefaultMade", "paymentMethod"),
     ("Mutation", "cancelPayment"),

@@ -39,13 +39,13 @@ STANDINGS = {"Ben Prieto": PaymentState.CANCELED, "Cleo Prieto": PaymentState.CR
 class Inside:
     """A server, and all signed-in viewers.
 
-    `setups` maps a SetupIntent's id to its practice and client.
+    `setups` maps a SetupIntent's id to its practice, its client, and the contact who opened it.
     """
 
     matrix: Matrix
     portal: SigningIn
     rows: Rows
-    setups: dict[str, tuple[str, str]] = field(default_factory=dict)
+    setups: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
 
     @property
     def households(self) -> Households:
@@ -104,8 +104,7 @@ async def enter_all(inside: Inside) -> None:
     for sort in PEOPLE:
         for bearer in await enter(inside, sort):
             inside.households.bearers.append(bearer)
-            if bearer.kind is ViewerKind.CLIENT:
-                await begin_a_card(inside, bearer)
+            await begin_cards(inside, bearer)
     for sort in filter(PEOPLE.__contains__, STALE_SORTS):
         here = {one.practice: one for one in inside.households.of(sort)}
         for bearer in await enter(inside, sort):
@@ -159,8 +158,13 @@ def bearer_of(inside: Inside, sort: str, practice: str, secret: str, token: Any)
     return Bearer(*of, secret=secret)
 
 
-async def begin_a_card(inside: Inside, bearer: Bearer) -> None:
-    """Prepare a card form of the client's, and record its SetupIntent."""
-    answer = await inside.ask(PREPARE, inside.header(bearer), i={})
-    setup_id = answer.json()["data"]["prepareCard"]["setupIntentId"]
-    inside.setups[setup_id] = bearer.practice, str(bearer.subject_id)
+async def begin_cards(inside: Inside, bearer: Bearer) -> None:
+    """Prepare a card form for each client that a person may pay for, and record its SetupIntent."""
+    eyes = inside.matrix.eyes(bearer)
+    contact_id = bearer.subject_id if bearer.kind is ViewerKind.CONTACT else None
+    for client in eyes.seen["Client"]:
+        if eyes.pays(client["id"]):
+            of = {"clientId": f"cli_{client['id']}"}
+            answer = await inside.ask(PREPARE, inside.header(bearer), i=of)
+            setup_id = answer.json()["data"]["prepareCard"]["setupIntentId"]
+            inside.setups[setup_id] = bearer.practice, client["id"], contact_id

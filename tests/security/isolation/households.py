@@ -28,6 +28,8 @@ from models import (
     Invoice,
     InvoiceLine,
     Letterhead,
+    Payment,
+    PaymentMethod,
     PaymentState,
     Practice,
     Relation,
@@ -189,10 +191,35 @@ def family(chance: random.Random, currency: str) -> Books:
     cross(books)
     for contact in RIGHTS:
         books.enter(Contact, name=f"The {contact}")
+    hold(books)
     for client in books.rows[Client]:
         for part in name_parts(client):
             books.enter(ClientNamePart, **part)
     return books
+
+
+def hold(books: Books) -> None:
+    """Give each contact a card of their own and a shared one for each client, whatever the rights
+    are, and let contacts pay some of the payments.
+    """
+    contacts = [row["id"] for row in books.rows[Contact]]
+    for client in books.rows[Client]:
+        for number, contact_id in enumerate(contacts):
+            for is_shared in (False, True):
+                books.card(
+                    client["id"],
+                    MOMENT - dt.timedelta(days=number),
+                    (2030, 1),
+                    contact_id=contact_id,
+                    is_shared=is_shared,
+                    is_default=not is_shared,
+                )
+        own = books.of(PaymentMethod, client_id=client["id"], contact_id=None, removed_at=None)
+        own[-1]["is_shared"] = True
+        payers = [None, *contacts]
+        for number, payment in enumerate(books.of(Payment, client_id=client["id"])):
+            if payer := payers[number % len(payers)]:
+                books.hand_over(payment, payer)
 
 
 def live(lives: Lives, client_id: str) -> None:

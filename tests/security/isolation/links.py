@@ -44,7 +44,21 @@ def owned(name: str) -> Find:
 
 
 def default_card(eyes: Eyes, client: Thing) -> list[Thing]:
-    return [card for card in owned("PaymentMethod")(eyes, client) if card["is_default"]]
+    """Return the viewer's Default Card; for a program, the client's own."""
+    cards = [card for card in owned("PaymentMethod")(eyes, client) if card["is_default"]]
+    if eyes.bearer.is_program:
+        return [card for card in cards if card["contact_id"] is None]
+    return [card for card in cards if eyes.holds(card)]
+
+
+def cards_to_pay_with(eyes: Eyes, client: Thing) -> list[Thing]:
+    if eyes.bearer.is_program:
+        return []
+    return [
+        card
+        for card in eyes.seen["PaymentMethod"]
+        if card["client_id"] == client["id"] or eyes.holds(card)
+    ]
 
 
 def active_payment(eyes: Eyes, client: Thing) -> list[Thing]:
@@ -102,6 +116,7 @@ LINKS: Mapping[str, Mapping[str, Link]] = {
         "balance": Link("Balance", lambda _, client: [client]),
         "paymentMethods": Link("PaymentMethod", owned("PaymentMethod")),
         "defaultPaymentMethod": Link("PaymentMethod", default_card),
+        "cardsToPayWith": Link("PaymentMethod", cards_to_pay_with),
         "invoices": Link("Invoice", owned("Invoice"), PAGE),
         "statements": Link("Statement", owned("Statement"), PAGE),
         "superbills": Link("Superbill", owned("Superbill"), PAGE),

@@ -20,20 +20,17 @@ OWN = ("sgn", "idn")
 
 
 class Payer(Eyes):
-    """A viewer's visible rows, and the clients for whom the viewer may pay."""
+    """A viewer's visible rows, and what the viewer may do with them."""
 
-    def pays(self, client_id: str) -> bool:
-        """Return whether the viewer may pay: clients for themselves, contacts with the right,
-        dashboards never.
-        """
-        match self.bearer.kind:
-            case ViewerKind.CLIENT:
-                return self.knows(client_id)
-            case ViewerKind.CONTACT:
-                right = self.right(client_id)
-                return right is not None and bool(right["can_pay"])
-            case ViewerKind.DASHBOARD | ViewerKind.INTEGRATION:
-                return False
+    def acts(self, name: str, thing: Thing) -> bool:
+        """Return whether the viewer may pay for a row's client, and holds a card or a payment."""
+        is_own = name not in ("PaymentMethod", "Payment") or self.holds(thing)
+        return is_own and self.pays(owner(name, thing))
+
+    @property
+    def contact_id(self) -> str | None:
+        """Return the id of a viewer who is a contact."""
+        return self.bearer.subject_id if self.bearer.kind is ViewerKind.CONTACT else None
 
     def thing(self, name: str, id_: str) -> Thing | None:
         return next(iter(self.those(name, "id", id_[4:])), None)
@@ -43,7 +40,7 @@ class Payer(Eyes):
         thing = self.thing(name, id_)
         if thing is None:
             return "hidden"
-        return "reached" if self.pays(owner(name, thing)) else "NotAllowed"
+        return "reached" if self.acts(name, thing) else "NotAllowed"
 
     def one(self, name: str) -> str:
         """Return the id of a row that may be paid with or for; else a visible one, or a
@@ -55,7 +52,7 @@ class Payer(Eyes):
 
     def best(self, name: str) -> str:
         seen = self.seen[name]
-        payable = [one for one in seen if self.pays(owner(name, one))]
+        payable = [one for one in seen if self.acts(name, one)]
         others = [one for one in payable if not one.get("is_default")]
         everybodys = self.facts.things[name]
         return f"{PREFIXES[name]}_{[*others, *payable, *seen, *everybodys][0]['id']}"
@@ -126,9 +123,9 @@ def pay(payer: Payer, source: Mapping[str, Any], **what: str) -> Mapping[str, An
 
 
 def with_setup(inside: Inside, payer: Payer, id_: str) -> Mapping[str, Any]:
-    """Return a SetupIntent of the client's own, if there is one."""
+    """Return a SetupIntent that the viewer has opened for the client, if there is one."""
     of = {whose: setup for setup, whose in inside.setups.items()}
-    setup = of.get((payer.bearer.practice, id_[4:]), NOWHERE_SETUP)
+    setup = of.get((payer.bearer.practice, id_[4:], payer.contact_id), NOWHERE_SETUP)
     return {"clientId": id_, "setupIntentId": setup}
 
 
@@ -147,22 +144,21 @@ def of_one(
     return judged
 
 
-def same_client(name: str) -> Callable[[Inside, Payer, str, str], bool]:
-    def fits(_: Inside, payer: Payer, base: str, id_: str) -> bool:
-        thing = payer.thing(name, id_)
-        return thing is not None and f"cli_{thing['client_id']}" == base
-
-    return fits
+def chargeable(_: Inside, payer: Payer, base: str, id_: str) -> bool:
+    """Return whether a card is for the client, or the viewer's own for another one."""
+    card = payer.thing("PaymentMethod", id_)
+    return card is not None and (f"cli_{card['client_id']}" == base or payer.holds(card))
 
 
 def own_setup(inside: Inside, payer: Payer, base: str, id_: str) -> bool:
-    return inside.setups.get(id_) == (payer.bearer.practice, base[4:])
+    return inside.setups.get(id_) == (payer.bearer.practice, base[4:], payer.contact_id)
 
 
 def beside(_: Inside, payer: Payer, base: str, id_: str) -> bool:
-    """Return whether the ids are two cards of the same client."""
-    card, other = (payer.thing("PaymentMethod", one) for one in (base, id_))
-    return card != other and bool(card and other and card["client_id"] == other["client_id"])
+    """Return whether the ids are two cards of the same holder for the same client."""
+    cards = [payer.thing("PaymentMethod", one) for one in (base, id_)]
+    owners = {(card["client_id"], card["contact_id"]) for card in cards if card}
+    return None not in cards and cards[0] != cards[1] and len(owners) == 1
 
 
 def own_sign_in(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
@@ -189,7 +185,7 @@ def own_identity(inside: Inside, payer: Payer, id_: str) -> tuple[str, str]:
     return ("reached" if id_[4:] in mine else "hidden"), "id"
 
 
-PAID = "AmountChanged NothingToPay PaymentInProgress CardUnusable"
+PAID = "AmountChanged NothingToPay PaymentInProgress AnotherPersonPays CardUnusable"
 DRIVEN = "PaySucceeded PayCanceled PayProcessing CardDeclined"
 CHANGES: dict[str, Change] = {
     "pay(input.clientId:)": change(
@@ -210,7 +206,7 @@ CHANGES: dict[str, Change] = {
     "pay(input.source.paymentMethodId:)": change(
         *("pay", "crd", "source.paymentMethodId", PAID),
         lambda _, payer, id_: pay(payer, {"paymentMethodId": id_}, clientId=payer.one("Client")),
-        of_one(*("Client", "source.paymentMethodId", "clientId"), same_client("PaymentMethod")),
+        of_one(*("Client", "source.paymentMethodId", "clientId"), chargeable),
     ),
     "refreshPayment(input.paymentId:)": change("refreshPayment", "pmt", "paymentId", DRIVEN),
     "cancelPayment(input.paymentId:)": change("cancelPayment", "pmt", "paymentId", DRIVEN),
@@ -224,6 +220,12 @@ CHANGES: dict[str, Change] = {
     ),
     "makeDefault(input.paymentMethodId:)": change(
         "makeDefault", "crd", "paymentMethodId", "DefaultMade CardUnusable"
+    ),
+    "shareCard(input.paymentMethodId:)": change(
+        "shareCard", "crd", "paymentMethodId", "CardShared"
+    ),
+    "unshareCard(input.paymentMethodId:)": change(
+        "unshareCard", "crd", "paymentMethodId", "CardUnshared"
     ),
     "removeCard(input.paymentMethodId:)": change(
         "removeCard", "crd", "paymentMethodId", "CardRemoved ReplacementNeeded"

@@ -228,6 +228,44 @@ class Eyes:
         right = self.right(client_id)
         return right is not None and bool(right["sees_documents"])
 
+    def pays(self, client_id: str) -> bool:
+        """Return whether the viewer may pay: clients for themselves, contacts with the right,
+        programs never.
+        """
+        match self.bearer.kind:
+            case ViewerKind.CLIENT:
+                return self.knows(client_id)
+            case ViewerKind.CONTACT:
+                right = self.right(client_id)
+                return right is not None and bool(right["can_pay"])
+            case ViewerKind.DASHBOARD | ViewerKind.INTEGRATION:
+                return False
+
+    def holds(self, thing: Thing) -> bool:
+        """Return whether a card or a payment is the viewer's own."""
+        match self.bearer.kind:
+            case ViewerKind.CLIENT:
+                return thing["contact_id"] is None
+            case ViewerKind.CONTACT:
+                return bool(thing["contact_id"] == self.bearer.subject_id)
+            case ViewerKind.DASHBOARD | ViewerKind.INTEGRATION:
+                return False
+
+    def may_use(self, card: Thing) -> bool:
+        """Return whether a card is visible: it is on file, its holder may pay for the client, and
+        it is the viewer's or shared with whom may pay. The practice sees all of these.
+        """
+        rights = self.facts.where(models.ContactRight, "client_id", card["client_id"])
+        is_held = card["contact_id"] is None or any(
+            right["can_pay"] and (right["until"] or TODAY) >= TODAY
+            for right in rights
+            if right["contact_id"] == card["contact_id"]
+        )
+        if card["removed_at"] is not None or not is_held:
+            return False
+        known = self.holds(card) or bool(card["is_shared"])
+        return self.bearer.is_program or (self.pays(card["client_id"]) and known)
+
     def reads(self, document: Thing) -> bool:
         """Return whether a document is visible: an unshared one only to the practice."""
         shared = document["shared_at"] is not None or self.bearer.is_program
@@ -236,6 +274,11 @@ class Eyes:
 
 def known(eyes: Eyes, thing: Thing) -> bool:
     return eyes.knows(thing["client_id"])
+
+
+def paid(eyes: Eyes, thing: Thing) -> bool:
+    """Return whether a payment or a receipt is visible: one's own, and all with the right."""
+    return opened(eyes, thing) or (known(eyes, thing) and eyes.holds(thing))
 
 
 def opened(eyes: Eyes, thing: Thing) -> bool:
@@ -250,10 +293,10 @@ RULES: dict[str, Callable[[Eyes, Thing], bool]] = {
     "Practice": everybody,
     "Clinician": everybody,
     "Client": lambda eyes, client: eyes.knows(client["id"]),
-    "PaymentMethod": lambda eyes, card: card["removed_at"] is None and known(eyes, card),
-    "Payment": known,
+    "PaymentMethod": Eyes.may_use,
+    "Payment": paid,
     "Session": opened,
-    "Receipt": opened,
+    "Receipt": paid,
     "AccountHistoryEntry": opened,
     "Invoice": Eyes.reads,
     "Statement": Eyes.reads,

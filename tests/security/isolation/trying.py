@@ -49,7 +49,7 @@ def asked_of(inside: Inside, payer: Payer, kind: str, ids: list[Asked]) -> Itera
 
 
 def setups(inside: Inside, payer: Payer) -> Iterator[Asked]:
-    for setup, (practice, client_id) in inside.setups.items():
+    for setup, (practice, client_id, _) in inside.setups.items():
         own = practice == payer.bearer.practice
         clients = [one for one in payer.facts.things["Client"] if own and one["id"] == client_id]
         yield setup, relation(payer, "Client", clients[0]) if clients else "other practice"
@@ -209,17 +209,21 @@ def wrote(response: httpx.Response) -> bool:
 
 
 def is_of(payer: Payer, difference: Difference) -> bool:
-    """Return whether the row belongs to a client that the viewer may pay for, or is the viewer's
-    own sign-in.
+    """Return whether the row belongs to a client that the viewer may pay for, and to the viewer if
+    it has a holder, or is the viewer's own sign-in.
     """
     row, name = difference.row, difference.table.name
     if row["practice_id"] != payer.bearer.practice_id:
         return False
     if name == "token":
         return bool(row["email"] == address(payer.bearer.sort).lower())
-    return name == "practice_version" or payer.pays(
-        str(row["id" if name == "client" else "client_id"])
-    )
+    if name == "practice_version":
+        return True
+    if "contact_id" in row and not payer.holds(row):
+        return False
+    # What Stripe detaches for a contact names no client.
+    client_id = row["id" if name == "client" else "client_id"]
+    return client_id is None or payer.pays(str(client_id))
 
 
 async def record(inside: Inside) -> Mapping[str, Any]:

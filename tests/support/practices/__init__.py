@@ -24,6 +24,7 @@ from models import (
     Invoice,
     Letterhead,
     Payment,
+    PaymentMethod,
     PaymentState,
     Practice,
     PracticeVersion,
@@ -79,6 +80,7 @@ class Founding(Draws):
             live(client["id"])
         self.payments_under_way()
         self.contacts()
+        self.holders(random.Random(f"holders {currency}"))
         self.tokens_of_clients_and_dashboards()
         self.versions(currency)
         self.looks()
@@ -192,6 +194,34 @@ class Founding(Draws):
         self.contact("contact who sees one", {0: (*sees, None), 1: (*both, over)})
         self.contact("contact who pays for one", {0: (*pays, last)})
         self.contact("contact of nobody", {})
+
+    def holders(self, chance: random.Random) -> None:
+        """Insert cards of each contact for each client, whatever the rights, and make contacts the
+        payers of some payments, with whichever card.
+        """
+        for number, right in enumerate(self.books.rows[ContactRight]):
+            for is_shared in (False, True):
+                self.books.card(
+                    right["client_id"],
+                    MOMENT - dt.timedelta(days=number % 3),
+                    (2030, 1 + number % 12),
+                    contact_id=right["contact_id"],
+                    is_shared=is_shared,
+                    is_default=is_shared is (number % 2 == 0),
+                    cardholder_name=f"Contact {number}",
+                    billing_zip=f"{number:05}",
+                )
+        cards = self.books.rows[PaymentMethod]
+        for card in cards:
+            if card["contact_id"] is None and card["removed_at"] is None:
+                card["is_shared"] = chance.random() < 0.4
+        for payment in self.books.rows[Payment]:
+            of_client = self.books.of(ContactRight, client_id=payment["client_id"])
+            if of_client and chance.random() < 0.6:
+                self.books.hand_over(payment, chance.choice(of_client)["contact_id"])
+            own = [card for card in cards if card["client_id"] == payment["client_id"]]
+            if own and payment["card_last4"] and chance.random() < 0.6:
+                payment["payment_method_id"] = chance.choice(own)["id"]
 
     def contact(self, who: str, rights: dict[int, tuple[bool, bool, dt.date | None]]) -> None:
         contact = self.books.enter(Contact, name=self.text(), email=self.maybe("p@example.org"))

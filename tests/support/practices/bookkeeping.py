@@ -329,8 +329,14 @@ class Books:
             added_at=added_at,
             consent_version="1",
             consented_at=added_at,
-            **columns,
+            **{"is_shared": False} | columns,
         )
+
+    def hand_over(self, payment: Entered, contact_id: str) -> None:
+        """Make a contact the payer of a payment, and of its receipt."""
+        payment["contact_id"] = contact_id
+        for receipt in self.of(Receipt, payment_id=payment["id"]):
+            receipt["contact_id"] = contact_id
 
 
 async def load(engine: AsyncEngine, rows: dict[type[Row], list[Entered]]) -> None:

@@ -42,7 +42,7 @@ export async function newCard(page) {
     { class: "panel", onsubmit: submitted },
     heading,
     card.root,
-    client.paymentMethods.length > 0 && makeDefault,
+    client.defaultPaymentMethod && makeDefault,
     el("p", { class: "remark" }, online.consentText),
     problem,
     el("p", { class: "actions" }, submit, el("a", { href: "#/" }, "Cancel")),

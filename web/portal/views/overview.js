@@ -7,6 +7,7 @@ import { money, reasonWord } from "../words.js";
 import { cards } from "./cards.js";
 import { documents } from "./documents.js";
 import { accountHistory } from "./history.js";
+import { ownPayments } from "./own-payments.js";
 import { payableLines } from "./payable.js";
 import { record } from "./record.js";
 
@@ -25,6 +26,7 @@ export async function overview(page) {
     balance(client, online),
     el("div", { class: "columns" }, ...documents(page, client)),
     accountHistory(page, client.accountHistory),
+    client.accountHistory.nodes.length === 0 && (await ownPayments(page)),
     (online.isEnabled || client.paymentMethods.length > 0) && cards(page, client, online),
     record(page),
   );
@@ -63,8 +65,9 @@ function payNow({ isAllowed, reason }, payable) {
   return why && el("p", { class: "remark" }, why);
 }
 
-/** A payment that a reload or a closed dialog has left: to be gone on with, or given up. */
+/** A payment that a reload or a closed dialog has left: its payer can go on with it or give it up. */
 function underWay(page, payment) {
+  if (payment.payer !== "VIEWER") return ofAnother(payment);
   const waits = payment.status === "REQUIRES_ACTION";
   const amount = money(payment.amount);
   const act = (how) => async (event) => {
@@ -89,5 +92,15 @@ function underWay(page, payment) {
       button(waits ? "Confirm it" : "See how it stands", act(resumed), { class: "primary" }),
       waits && button("Cancel this payment", act(cancelled)),
     ),
+  );
+}
+
+/** A payment of another person, which nobody else can go on with. */
+function ofAnother(payment) {
+  return el(
+    "section",
+    { class: "panel attention", "aria-labelledby": "under-way" },
+    el("h2", { id: "under-way" }, `A payment of ${money(payment.amount)} is under way`),
+    el("p", {}, "Another person is paying. You can pay once that payment has ended."),
   );
 }

@@ -108,11 +108,11 @@ function byCredit() {
 }
 
 /**
- * @param {{paymentMethods: Card[], canAddCard: {isAllowed: boolean}, practice: {onlinePayments: OnlinePayments}}} client
+ * @param {{id: string, cardsToPayWith: Card[], canAddCard: {isAllowed: boolean}, practice: {onlinePayments: OnlinePayments}}} client
  * @param {Payable} payable
  * @returns {Means}
  */
-function byCard({ paymentMethods, canAddCard, practice }, payable) {
+function byCard({ id, cardsToPayWith, canAddCard, practice }, payable) {
   const online = practice.onlinePayments;
   /** @param {Payable} payable What is to be paid, as Stripe's form takes it. */
   const charged = (payable) => ({
@@ -124,7 +124,18 @@ function byCard({ paymentMethods, canAddCard, practice }, payable) {
   const makeDefault = choice("checkbox", { name: "default" }, "Make default");
   const consent = el("p", { class: "remark" }, online.consentText);
   const another = el("div", { class: "another" }, card.root, canAddCard.isAllowed && [save, consent, makeDefault]);
-  const sources = [...paymentMethods.map(onFile), choice("radio", { name: "source", value: NEW }, "Another card")];
+  const own = cardsToPayWith.filter((card) => card.holder === "VIEWER" && card.client.id === id);
+  /** @param {Card} card */
+  const isDefault = (card) => card.isDefault && own.includes(card);
+  /**
+   * The viewer's Default Card for this client comes first, then their other cards, then others'.
+   *
+   * @param {Card} card
+   */
+  const rank = (card) => (isDefault(card) ? 0 : own.includes(card) ? 1 : card.holder === "VIEWER" ? 2 : 3);
+  const cards = [...cardsToPayWith].sort((one, other) => rank(one) - rank(other));
+  const onFiles = cards.map((card) => onFile(card, isDefault(card)));
+  const sources = [...onFiles, choice("radio", { name: "source", value: NEW }, "Another card")];
   const whole = el("fieldset", { onchange: () => told() }, el("legend", {}, "Pay with"), ...sources);
 
   const options = [...whole.querySelectorAll("input")];
@@ -134,8 +145,7 @@ function byCard({ paymentMethods, canAddCard, practice }, payable) {
     const isNew = chosen() === NEW;
     another.hidden = !isNew;
     for (const input of another.querySelectorAll("input")) input.disabled = input.required && !isNew;
-    const hasDefault = paymentMethods.length > 0;
-    makeDefault.hidden = !hasDefault || !isTicked(save);
+    makeDefault.hidden = own.length === 0 || !isTicked(save);
     card.update({ setupFutureUsage: isTicked(save) ? "on_session" : null });
   };
   const usable = options.find((option) => !option.disabled);
@@ -148,15 +158,22 @@ function byCard({ paymentMethods, canAddCard, practice }, payable) {
     update: (changed) => card.update(charged(changed)),
     source: async () => {
       if (chosen() !== NEW) return { paymentMethodId: chosen() };
-      const [saveCard, isDefault] = [isTicked(save), isTicked(makeDefault)];
-      return { newCard: { confirmationToken: await card.token(), saveCard, makeDefault: saveCard && isDefault } };
+      const [saveCard, isNext] = [isTicked(save), isTicked(makeDefault)];
+      return { newCard: { confirmationToken: await card.token(), saveCard, makeDefault: saveCard && isNext } };
     },
   };
 }
 
-/** @param {Card} card */
-function onFile(card) {
-  const remarks = [card.isDefault && "Default Card", card.isExpired ? "expired" : `expires ${expiry(card)}`];
+/**
+ * @param {Card} card
+ * @param {boolean} isDefault
+ */
+function onFile(card, isDefault) {
+  const remarks = [
+    isDefault && "Default Card",
+    card.holder !== "VIEWER" && "another person's, shared",
+    card.isExpired ? "expired" : `expires ${expiry(card)}`,
+  ];
   return choice(
     "radio",
     { name: "source", value: card.id, disabled: card.isExpired },
