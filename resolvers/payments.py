@@ -114,7 +114,7 @@ def processor_fee(payment: PaymentRow) -> Amount:
 
 
 def has_processor_fee(payment: PaymentRow) -> ColumnElement[bool]:
-    return and_(payment.c.processor_fee_minor.is_not(None))
+    return payment.c.processor_fee_minor.is_not(None)
 
 
 class FailureRow:
